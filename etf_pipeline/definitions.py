@@ -1,0 +1,14 @@
+"""The entry point Dagster loads: everything under ``defs/``, with the resources the settings pick."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from etf_pipeline import defs as stages
+from etf_pipeline.defs.resources import Pipeline, build_resources
+from etf_pipeline.settings import load_settings
+
+defs = dg.Definitions.merge(
+    dg.load_definitions_from_package_module(stages),
+    dg.Definitions(resources=build_resources(Pipeline(load_settings())), executor=dg.in_process_executor),
+)

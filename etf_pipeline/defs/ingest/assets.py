@@ -1,0 +1,142 @@
+"""Raw prices, listings and reference series: asked of the source, kept in every version."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import dagster as dg
+
+from etf_pipeline.core.market.calendar import timezone_name
+from etf_pipeline.defs.partitions import daily_sessions
+from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.plots import markdown_table
+from etf_pipeline.sources.ingest import IngestReport, ingest, ingest_listings, ingest_reference
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.io_manager import table_schema
+from etf_pipeline.storage.lineage import Written
+from etf_pipeline.storage.tables import record_raw
+
+# A vendor corrects the last few days; each daily fetch asks for them again and keeps what changed.
+CORRECTION_DAYS = 10
+OWNERS = ["team:data"]
+
+
+@dg.asset(
+    key=["raw", "price_history"],
+    group_name="ingest",
+    kinds={"duckdb", "python"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.bars"])},
+)
+def price_history(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+    """Bars and actions of every fund from the first day on offer to the last final session, in one load.
+
+    Writes `raw.bars`, `raw.actions`, `raw.coverage`, `raw.fetches`: only versions that differ from what
+    is held. Interrupted, it goes on where it stopped.
+    """
+    settings = pipeline.settings
+    report = ingest(
+        pipeline.source,
+        pipeline.warehouse,
+        market=settings.market,
+        start=settings.start,
+        end=pipeline.last_final_session(),
+        run_id=context.run_id,
+        refetch=settings.refetch,
+    )
+    written = record_raw(pipeline.warehouse, "raw.price_history", None, pipeline.run_info(context.run_id))
+    return _result(report, written, pipeline.source.simulated)
+
+
+@dg.asset(
+    key=["raw", "raw_prices"],
+    group_name="ingest",
+    kinds={"duckdb", "python"},
+    owners=OWNERS,
+    pool="warehouse",
+    partitions_def=daily_sessions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.bars"])},
+)
+def raw_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+    """The bars of one session (or of a range of sessions), with the days before it asked for again.
+
+    Refuses a session that is not over: its bars could still change.
+    """
+    keys = list(context.partition_keys)
+    first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
+    final = pipeline.last_final_session()
+    if last > final:
+        raise dg.Failure(
+            f"session {last} is not final: the last final session is {final}. Run this partition after the "
+            f"close in {timezone_name(pipeline.settings.market)}."
+        )
+    report = ingest(
+        pipeline.source,
+        pipeline.warehouse,
+        market=pipeline.settings.market,
+        start=first - timedelta(days=CORRECTION_DAYS),
+        end=last,
+        run_id=context.run_id,
+        refetch=pipeline.settings.refetch,
+    )
+    written = [
+        record_raw(pipeline.warehouse, "raw.raw_prices", key, pipeline.run_info(context.run_id))
+        for key in keys
+    ]
+    empty = [key for key, w in zip(keys, written, strict=True) if w.row_count == 0]
+    if empty:
+        raise dg.Failure(
+            f"{pipeline.source.name} has no bar of any fund for {', '.join(empty[:5])}: {report.summary()}. "
+            "If the exchange was open, run the partition again later; nothing stored was changed."
+        )
+    return _result(report, written[-1], pipeline.source.simulated)
+
+
+@dg.asset(
+    key=["raw", "listings"],
+    group_name="ingest",
+    kinds={"duckdb", "python"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.listings"])},
+)
+def listings(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+    """What is known of each fund: name, asset class, listing and delisting dates."""
+    new = ingest_listings(pipeline.source, pipeline.warehouse)
+    written = record_raw(pipeline.warehouse, "raw.listings", None, pipeline.run_info(context.run_id))
+    return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
+
+
+@dg.asset(
+    key=["raw", "reference_series"],
+    group_name="ingest",
+    kinds={"duckdb", "python"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.macro"])},
+)
+def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+    """Volatility index, yields and exchange rates, where the source has them."""
+    new = ingest_reference(
+        pipeline.source, pipeline.warehouse, pipeline.settings.start, pipeline.last_final_session()
+    )
+    written = record_raw(pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run_id))
+    return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
+
+
+def _result(report: IngestReport, written: Written, simulated: bool) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": written.row_count,
+            "dagster/table_name": "raw.bars",
+            "content_hash": written.content_hash,
+            "simulated": simulated,
+            "tickers": report.tickers,
+            "already_stored": report.already_stored,
+            "bars_received": report.bars_received,
+            "new_versions": report.new_versions,
+            "missing": dg.MetadataValue.md(markdown_table(report.missing)),
+        }
+    )

@@ -1,0 +1,68 @@
+"""The record of what was said each day, and the snapshot that readers open."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+
+from etf_pipeline.defs.partitions import daily_sessions
+from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.io_manager import table_schema
+from etf_pipeline.storage.lineage import utc_now
+from etf_pipeline.storage.publish import publish
+
+OWNERS = ["team:research"]
+
+
+@dg.asset(
+    key=["production", "published_ranking"],
+    ins={
+        "ranking": dg.AssetIn(["scoring", "composite_ranking"]),
+        "scores": dg.AssetIn(["scoring", "component_scores"]),
+    },
+    deps=[dg.AssetKey(["raw", "raw_prices"])],
+    group_name="production",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    pool="warehouse",
+    partitions_def=daily_sessions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["production.published_ranking"])},
+)
+def published_ranking(
+    context: dg.AssetExecutionContext,
+    ranking: pd.DataFrame,
+    scores: pd.DataFrame,
+    pipeline: PipelineResource,
+) -> pd.DataFrame:
+    """What the system says of each session with what it knows tonight. Once written, never rewritten."""
+    days = pd.to_datetime(pd.Series(list(context.partition_keys)))
+    said = ranking[ranking["session"].isin(days)].merge(
+        scores[["ticker", "session", "momentum_score", "risk_score", "volume_score"]],
+        on=["ticker", "session"],
+        how="left",
+    )
+    return said.assign(simulated=pipeline.source.simulated, published_at=utc_now())[
+        list(CONTRACTS["production.published_ranking"].names)
+    ]
+
+
+@dg.asset(
+    key=["production", "published_snapshot"],
+    deps=[
+        dg.AssetKey(["scoring", "composite_ranking"]),
+        dg.AssetKey(["production", "published_ranking"]),
+        dg.AssetKey(["raw", "reference_series"]),
+    ],
+    group_name="production",
+    kinds={"duckdb", "file"},
+    owners=OWNERS,
+    pool="warehouse",
+)
+def published_snapshot(pipeline: PipelineResource) -> dg.MaterializeResult:
+    """`published.duckdb`: a whole copy of the warehouse, swapped in at one stroke for readers."""
+    path = publish(pipeline.warehouse)
+    return dg.MaterializeResult(
+        metadata={"path": dg.MetadataValue.path(path.resolve()), "megabytes": path.stat().st_size / 1e6}
+    )

@@ -1,0 +1,67 @@
+"""What assets are handed: the settings, the warehouse and the source, opened when first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import cached_property
+
+import dagster as dg
+import numpy as np
+
+from etf_pipeline.core.market.calendar import last_final_session
+from etf_pipeline.settings import Settings
+from etf_pipeline.sources import Source, open_source
+from etf_pipeline.storage.connection import Warehouse
+from etf_pipeline.storage.io_manager import WarehouseIOManager
+from etf_pipeline.storage.lineage import RunInfo
+
+
+class Pipeline:
+    """One configured installation: settings, warehouse, source, clock.
+
+    Parameters
+    ----------
+    clock : returns the time now, time-zone aware; replaced in tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        source: Source | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.warehouse = Warehouse(settings.warehouse)
+        self.clock = clock
+        self._source = source
+
+    @cached_property
+    def source(self) -> Source:
+        """The source that the settings name."""
+        return self._source or open_source(self.settings)
+
+    def run_info(self, run_id: str) -> RunInfo:
+        """What the lineage tables record of a run."""
+        return RunInfo(run_id, self.settings.settings_hash(), self.settings.research_settings())
+
+    def last_final_session(self) -> date:
+        """The newest session that has closed, or the settings' ``end`` if that is earlier."""
+        final = last_final_session(self.settings.market, self.clock())
+        if self.settings.end is not None:
+            final = min(final, np.datetime64(self.settings.end, "D"))
+        return final.astype(object)  # type: ignore[no-any-return]
+
+
+def build_resources(pipeline: Pipeline) -> dict[str, object]:
+    """The resources of every job, for one installation."""
+    return {
+        "pipeline": pipeline,
+        "io_manager": WarehouseIOManager(
+            pipeline.warehouse, pipeline.settings.settings_hash(), pipeline.settings.research_settings()
+        ),
+    }
+
+
+PipelineResource = dg.ResourceParam[Pipeline]

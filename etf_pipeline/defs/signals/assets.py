@@ -1,0 +1,44 @@
+"""Momentum and volume signals of every fund at every close."""
+
+from __future__ import annotations
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from etf_pipeline.core.market.long import from_long_column, to_long
+from etf_pipeline.core.signals import momentum as compute_momentum
+from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.io_manager import table_schema
+from etf_pipeline.storage.panels import panel_axes
+
+OWNERS = ["team:research"]
+
+
+@dg.asset(
+    key=["signals", "momentum"],
+    ins={
+        "returns": dg.AssetIn(["market", "total_return"]),
+        "sessions": dg.AssetIn(["market", "sessions"]),
+    },
+    group_name="signals",
+    kinds={"duckdb", "numpy"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["signals.momentum"])},
+)
+def momentum(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> pd.DataFrame:
+    """Total-return momentum over twelve and six months, the last month left out."""
+    windows = pipeline.settings.windows
+    axis, tickers = panel_axes(sessions, returns)
+    total = from_long_column(returns, "total_return", axis, tickers)
+    spanned = np.nan_to_num(from_long_column(returns, "sessions_spanned", axis, tickers), nan=0.0)
+    spanned = spanned.astype(np.int64)
+    long = compute_momentum(total, spanned, lookback=windows.momentum, skip=windows.momentum_skip).momentum
+    short = compute_momentum(
+        total, spanned, lookback=windows.momentum // 2, skip=windows.momentum_skip
+    ).momentum
+    return to_long(
+        axis, tickers, np.isfinite(long) | np.isfinite(short), momentum_12_1=long, momentum_6_1=short
+    )

@@ -1,0 +1,90 @@
+"""Small plots and tables for asset pages: frames in, Markdown out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#a0aec0"
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """A frame as a Markdown table; "none" for an empty one."""
+    if frame.empty:
+        return "none"
+    head = "| " + " | ".join(map(str, frame.columns)) + " |"
+    rule = "|" + "---|" * frame.shape[1]
+    rows = [
+        "| "
+        + " | ".join(f"{v:.4g}" if isinstance(v, float) else str(v).replace("|", "/") for v in row)
+        + " |"
+        for row in frame.itertuples(index=False)
+    ]
+    return "\n".join([head, rule, *rows])
+
+
+def lines(series: Mapping[str, pd.Series], title: str, unit: str) -> str:
+    """Lines over sessions, one per entry."""
+    figure, axes = _figure()
+    for (name, values), colour in zip(
+        series.items(), (BLUE, ORANGE, GREY, "#38a169", "#805ad5"), strict=False
+    ):
+        axes.plot(values.index.to_numpy(), values.to_numpy(), label=name, color=colour, linewidth=1)
+    axes.set_title(title)
+    axes.set_ylabel(unit)
+    axes.legend(frameon=False, fontsize=8)
+    return _markdown(figure, title)
+
+
+def band(panel: pd.DataFrame, title: str, unit: str) -> str:
+    """Median and 10-90 % band over time of a long frame with columns session and value."""
+    quantiles = panel.groupby("session")["value"].quantile([0.1, 0.5, 0.9]).unstack()  # noqa: PD010
+    figure, axes = _figure()
+    x = quantiles.index.to_numpy()
+    axes.fill_between(x, quantiles[0.1], quantiles[0.9], color=BLUE, alpha=0.2, label="10-90 % of funds")
+    axes.plot(x, quantiles[0.5], color=BLUE, linewidth=1, label="median fund")
+    axes.set_title(title)
+    axes.set_ylabel(unit)
+    axes.legend(frameon=False, fontsize=8)
+    return _markdown(figure, title)
+
+
+def bars(counts: pd.Series, title: str, unit: str) -> str:
+    """Horizontal bars, largest on top."""
+    ordered = counts.sort_values()
+    figure, axes = _figure(height=max(2.0, 0.25 * len(ordered) + 1))
+    axes.barh(ordered.index.astype(str), ordered.to_numpy(), color=BLUE)
+    axes.set_title(title)
+    axes.set_xlabel(unit)
+    return _markdown(figure, title)
+
+
+def histogram(values: np.ndarray, title: str, unit: str, simulated: bool = False) -> str:
+    """Distribution of one cross-section."""
+    figure, axes = _figure()
+    axes.hist(values[np.isfinite(values)], bins=20, color=BLUE)
+    axes.set_title(title + (" (SIMULATED)" if simulated else ""))
+    axes.set_xlabel(unit)
+    axes.set_ylabel("funds")
+    return _markdown(figure, title)
+
+
+def _figure(height: float = 3.0):  # type: ignore[no-untyped-def]
+    # Figure without pyplot: no global state, safe in threads.
+    figure = Figure(figsize=(8, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _markdown(figure: Figure, alt: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"

@@ -1,0 +1,209 @@
+"""One typed settings object: defaults, then ``etf.toml``, then ``ETF_*`` environment variables.
+
+Nested keys use a double underscore in the environment (``ETF_WINDOWS__BETA=252``). Unknown keys and
+impossible values are refused with the key's name and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Market = Literal["asx", "us"]
+SourceName = Literal["simulated", "files", "yahoo"]
+
+# Variables with our prefix that are not settings: where tests find market data.
+NOT_SETTINGS = {"ETF_TEST_DATA", "ETF_CONFIG"}
+DEFAULT_BENCHMARK = {"asx": "STW.AX", "us": "SPY"}
+SIMULATED_BENCHMARK = "MKT.SIM"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message names each key, its value and what is allowed."""
+
+
+class Windows(BaseModel):
+    """Lengths in exchange sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    volatility_half_life: int = Field(33, ge=2, le=1000, description="EWMA half-life")
+    beta: int = Field(252, ge=60, le=2520, description="rolling regression window")
+    momentum: int = Field(252, ge=42, le=1260, description="momentum look-back")
+    momentum_skip: int = Field(21, ge=0, le=126, description="most recent sessions left out of momentum")
+    volume_short: int = Field(21, ge=5, le=126, description="recent window of the volume signal")
+    volume_long: int = Field(252, ge=42, le=1260, description="reference window of the volume signal")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Windows:
+        if self.momentum_skip >= self.momentum:
+            raise ValueError(f"momentum_skip ({self.momentum_skip}) must be below momentum ({self.momentum})")
+        if self.volume_short >= self.volume_long:
+            raise ValueError(
+                f"volume_short ({self.volume_short}) must be below volume_long ({self.volume_long})"
+            )
+        return self
+
+
+class Universe(BaseModel):
+    """Who may be ranked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seasoning: int = Field(252, ge=1, le=2520, description="observed sessions before a fund is ranked")
+    liquidity_window: int = Field(60, ge=5, le=504, description="sessions of the traded-value median")
+    min_median_traded_value: float = Field(
+        50_000.0, ge=0, description="quote currency a session, median over liquidity_window"
+    )
+    silent_sessions: int = Field(
+        20, ge=5, le=252, description="silent sessions after which a fund is presumed gone"
+    )
+    max_stale_sessions: int = Field(
+        5, ge=0, le=60, description="sessions without a bar that a member may have"
+    )
+    include_leveraged: bool = Field(True, description="rank leveraged and inverse funds too")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Universe:
+        if self.max_stale_sessions >= self.silent_sessions:
+            raise ValueError(
+                f"max_stale_sessions ({self.max_stale_sessions}) must be below "
+                f"silent_sessions ({self.silent_sessions})"
+            )
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything a run depends on. See the README for one line on each key."""
+
+    model_config = SettingsConfigDict(env_prefix="ETF_", env_nested_delimiter="__", extra="forbid")
+
+    market: Market = "asx"
+    source: SourceName = "simulated"
+    path: Path | None = Field(None, description="files source: a file or a directory")
+    adjusted: bool | None = Field(
+        None, description="files source: prices already adjusted for splits and distributions"
+    )
+    reference_path: Path | None = Field(None, description="files source: directory of reference series")
+    known_at: datetime | None = Field(
+        None, description="files source: when the file was downloaded (with time zone); now by default"
+    )
+    universe_file: Path | None = Field(None, description="CSV of tickers with names and asset classes")
+    benchmark: str | None = Field(None, description="market ETF; STW.AX, SPY or MKT.SIM by default")
+    start: date | None = Field(None, description="first session to load")
+    end: date | None = Field(None, description="last session to load; the last final one by default")
+    operate_from: date = Field(
+        date(2026, 1, 5), description="go-live: the first daily partition; earlier history is one load"
+    )
+    warehouse: Path = Field(Path("warehouse"), description="directory of the DuckDB files")
+    seed: int = Field(7, ge=0, description="simulated source: which market")
+    simulated_funds: int = Field(120, ge=12, le=5000, description="simulated source: how many funds")
+    workers: int = Field(2, ge=1, le=256, description="threads of the numeric stages")
+    yahoo_requests_per_minute: int = Field(60, ge=1, le=2000)
+    yahoo_url: str | None = Field(None, description="another address that speaks Yahoo's formats")
+    refetch: bool = Field(False, description="ask the vendor again for what is already stored")
+    windows: Windows = Windows()
+    universe: Universe = Universe()
+
+    @field_validator("known_at")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a time zone, e.g. 2021-01-27T08:00:00Z")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.source == "files" and self.path is None:
+            raise ValueError("source = 'files' needs path: a Parquet or CSV file, or a directory of them")
+        if self.source == "yahoo" and self.universe_file is not None and not self.universe_file.exists():
+            raise ValueError(f"universe_file {self.universe_file} does not exist")
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments beat the environment, which beats the file."""
+        del dotenv_settings, file_secret_settings
+        file = Path(os.environ.get("ETF_CONFIG", "etf.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def benchmark_ticker(self) -> str:
+        """The market ETF, resolved: settings, or the market's default."""
+        if self.benchmark:
+            return self.benchmark
+        return SIMULATED_BENCHMARK if self.source == "simulated" else DEFAULT_BENCHMARK[self.market]
+
+    def research_settings(self) -> dict[str, Any]:
+        """The settings that change numbers: all but where things lie and how fast they run."""
+        outside = {
+            "warehouse",
+            "workers",
+            "yahoo_requests_per_minute",
+            "yahoo_url",
+            "refetch",
+            "operate_from",
+        }
+        return json.loads(self.model_dump_json(exclude=outside))
+
+    def settings_hash(self) -> str:
+        """16 hex digits that change when a setting that changes numbers does."""
+        text = json.dumps(self.research_settings(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` (not None) beat file and environment.
+
+    Raises
+    ------
+    SettingsError : unknown key or impossible value, each named with what is allowed.
+    """
+    known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
+    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__")
+    unknown = sorted(
+        key
+        for key in os.environ
+        if key.startswith("ETF_") and key not in known | NOT_SETTINGS and not key.startswith(nested)
+    )
+    if unknown:
+        raise SettingsError(
+            f"unknown environment variable {', '.join(unknown)}: allowed are {', '.join(sorted(known))} "
+            f"and {', '.join(n + 'KEY' for n in nested)}"
+        )
+    try:
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: Any) -> str:
+    """One line for one refused key: its name, value and what is allowed."""
+    key = ".".join(str(part) for part in error["loc"]) or "settings"
+    if error["type"] == "extra_forbidden":
+        model: type[BaseModel] = {"windows": Windows, "universe": Universe}.get(
+            str(error["loc"][0]), Settings
+        )
+        return f"unknown key {key}: allowed are {', '.join(sorted(model.model_fields))}"
+    return f"{key} = {error['input']!r}: {error['msg']}"

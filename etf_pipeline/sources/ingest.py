@@ -1,0 +1,127 @@
+"""From a source into the raw tier: batch by batch, each stored before the next is asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+
+from etf_pipeline.core.market.calendar import session_close_utc
+from etf_pipeline.sources.base import Fetch, Source
+from etf_pipeline.storage.bitemporal import RawFetch, append_fetch, append_listings, append_reference
+from etf_pipeline.storage.connection import Warehouse
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class IngestReport:
+    """What an ingestion brought, and exactly what it did not."""
+
+    tickers: int = 0
+    already_stored: int = 0
+    bars_received: int = 0
+    new_versions: int = 0
+    missing: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"ticker": [], "status": [], "message": []})
+    )
+    fetch_id: str = ""
+
+    def summary(self) -> str:
+        """One line for a log."""
+        by_status = self.missing.groupby("status").size().to_dict() if len(self.missing) else {}
+        return (
+            f"{self.tickers} tickers asked, {self.already_stored} stored before, {self.bars_received} bars "
+            f"received, {self.new_versions} new versions, missing: {by_status or 'none'}"
+        )
+
+
+def ingest(
+    source: Source,
+    warehouse: Warehouse,
+    *,
+    market: str,
+    start: date | None,
+    end: date | None,
+    run_id: str,
+    refetch: bool = False,
+    tickers: Sequence[str] | None = None,
+) -> IngestReport:
+    """Ask the source for every ticker's bars in ``[start, end]`` and store what is new.
+
+    A source whose requests cost (``resumable``) is not asked again for a ticker that was answered for
+    this window after its last session closed, so an interrupted run goes on where it stopped.
+    """
+    wanted = list(tickers) if tickers is not None else source.tickers()
+    report = IngestReport(tickers=len(wanted))
+    todo = wanted
+    if source.resumable and not refetch:
+        done = answered(warehouse, source.name, market, start, end)
+        todo = [t for t in wanted if t not in done]
+        report.already_stored = len(wanted) - len(todo)
+    missing = []
+    for fetch in source.fetch(todo, start, end) if todo else ():
+        stored = append_fetch(warehouse, _raw(fetch, market, source.simulated), run_id)
+        report.bars_received += len(fetch.bars)
+        report.new_versions += stored.total
+        report.fetch_id = stored.fetch_id
+        missing.append(fetch.coverage.loc[fetch.coverage["status"] != "ok", ["ticker", "status", "message"]])
+    if missing:
+        report.missing = pd.concat(missing, ignore_index=True)
+    log.info("%s: %s", source.name, report.summary())
+    return report
+
+
+def ingest_listings(source: Source, warehouse: Warehouse) -> int:
+    """Store what the source says of each fund; returns how many facts are new."""
+    return append_listings(warehouse, source.listings(), datetime.now(UTC), f"{source.name}-listings")
+
+
+def ingest_reference(source: Source, warehouse: Warehouse, start: date | None, end: date | None) -> int:
+    """Store the source's reference series; returns how many values are new."""
+    return append_reference(
+        warehouse, source.reference(start, end), datetime.now(UTC), f"{source.name}-reference"
+    )
+
+
+def answered(
+    warehouse: Warehouse, source: str, market: str, start: date | None, end: date | None
+) -> set[str]:
+    """Tickers for which the vendor has given a final answer on this window.
+
+    An answer is final when it is data, "no such symbol" or "nothing in the window", covers the window, and
+    came after the window's last session closed. Refusals and server trouble are asked again.
+    """
+    if not warehouse.path.exists() or end is None:
+        return set()
+    closed = session_close_utc(market, np.array([end], dtype="datetime64[D]"))[0]  # type: ignore[arg-type]
+    with warehouse.read() as connection:
+        rows = connection.execute(
+            """
+            SELECT DISTINCT c.ticker FROM raw.coverage c JOIN raw.fetches f USING (fetch_id)
+            WHERE f.source = ? AND f.market = ? AND c.status IN ('ok', 'no_such_symbol', 'empty')
+              AND coalesce(c.requested_start, DATE '0001-01-01') <= coalesce(?::DATE, DATE '0001-01-01')
+              AND coalesce(c.requested_end, c.last_session) >= ?::DATE AND c.known_at >= ?::TIMESTAMP
+            """,
+            [source, market, start, end, pd.Timestamp(closed).to_pydatetime()],
+        ).fetchall()
+    return {str(row[0]) for row in rows}
+
+
+def _raw(fetch: Fetch, market: str, simulated: bool) -> RawFetch:
+    return RawFetch(
+        source=fetch.source,
+        market=market,
+        simulated=simulated,
+        detail=fetch.detail,
+        basis=fetch.basis,
+        basis_evidence=fetch.basis_evidence,
+        known_at=fetch.known_at,
+        bars=fetch.bars,
+        actions=fetch.actions,
+        coverage=fetch.coverage,
+    )

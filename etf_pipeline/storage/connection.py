@@ -1,0 +1,149 @@
+"""Opening the warehouse: one writer for a moment, or many readers; never held while computing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.views import create_views
+
+SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "production", "meta")
+# Extensions ship inside the wheel; nothing is ever fetched from the network.
+CONFIG = {"autoinstall_known_extensions": "false", "preserve_insertion_order": "true", "threads": "2"}
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another process holds the warehouse open for longer than we wait."""
+
+
+class WarehouseMissingError(FileNotFoundError):
+    """There is no warehouse yet where one was expected."""
+
+
+class Warehouse:
+    """The DuckDB files of one directory.
+
+    ``etf.duckdb`` is the working file that runs write; ``published.duckdb`` is the snapshot readers open.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        self.path = self.directory / "etf.duckdb"
+        self.published_path = self.directory / "published.duckdb"
+
+    @contextmanager
+    def write(self, wait_seconds: float = 60.0) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-write connection, with every table and view in place.
+
+        Raises
+        ------
+        WarehouseBusyError : another process kept the file longer than ``wait_seconds``.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        connection = self._open(read_only=False, wait_seconds=wait_seconds)
+        try:
+            ensure_schema(connection)
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def read(self, wait_seconds: float = 60.0) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection to the working file.
+
+        Raises
+        ------
+        WarehouseMissingError : nothing was ever written here.
+        """
+        if not self.path.exists():
+            raise WarehouseMissingError(f"no warehouse at {self.path}: run `etf build` first")
+        connection = self._open(read_only=True, wait_seconds=wait_seconds)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def read_published(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection to the published snapshot; a run in progress never disturbs it."""
+        if not self.published_path.exists():
+            raise WarehouseMissingError(
+                f"nothing is published at {self.published_path}: run `etf build` first"
+            )
+        connection = duckdb.connect(str(self.published_path), read_only=True, config=dict(CONFIG))
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _open(self, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(CONFIG))
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusyError(
+                        f"{self.path} is held by another process for over {wait_seconds:.0f} s: close it "
+                        f"(readers should open {self.published_path.name}) and run again. {error}"
+                    ) from error
+                time.sleep(0.1)
+
+
+def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing of schemas, tables and views, in one transaction.
+
+    A table whose columns differ from its contract is left alone here; writing to it then fails by name.
+    """
+    fingerprint = _fingerprint()
+    if _stored_fingerprint(connection) == fingerprint:
+        return
+    with transaction(connection):
+        for schema in SCHEMAS:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for contract in CONTRACTS.values():
+            connection.execute(contract.ddl())
+        create_views(connection)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS meta.schema_fingerprint (fingerprint VARCHAR NOT NULL)"
+        )
+        connection.execute("DELETE FROM meta.schema_fingerprint")
+        connection.execute("INSERT INTO meta.schema_fingerprint VALUES (?)", [fingerprint])
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing: commit at the end, roll back on any exception."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _fingerprint() -> str:
+    import hashlib
+
+    from etf_pipeline.storage.views import VIEWS
+
+    text = "".join(c.ddl() for c in CONTRACTS.values()) + "".join(VIEWS)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stored_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
+    known = connection.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'meta' AND table_name = 'schema_fingerprint'"
+    ).fetchone()
+    if not known:
+        return None
+    row = connection.execute("SELECT fingerprint FROM meta.schema_fingerprint").fetchone()
+    return str(row[0]) if row else None

@@ -1,0 +1,145 @@
+"""The raw tier as wide panels: what research starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from etf_pipeline.core.market.calendar import exchange_sessions
+from etf_pipeline.core.market.panel import BarPanel, from_long
+from etf_pipeline.core.market.quality import find_duplicates
+from etf_pipeline.storage.connection import Warehouse
+from etf_pipeline.storage.tables import from_arrow
+
+
+class NoBarsError(ValueError):
+    """The raw tier holds no bars to work on."""
+
+
+@dataclass(frozen=True)
+class RawMarket:
+    """Everything the market stage reads, as known now.
+
+    Attributes
+    ----------
+    panel : bars and actions on the exchange's sessions, first to last bar held.
+    off_session : bars on days that are no session.
+    duplicates : quality events of sessions the vendor gave more than once.
+    listings : newest facts per ticker.
+    coverage_end : (N,) datetime64[D], last session the vendor was asked about; NaT where it did not say.
+    bars_per_session : (S,) int64, raw bars held.
+    basis : what the prices are; has_actions : whether the source supplies splits and distributions.
+    """
+
+    panel: BarPanel
+    off_session: pd.DataFrame
+    duplicates: pd.DataFrame
+    listings: pd.DataFrame
+    coverage_end: np.ndarray
+    bars_per_session: np.ndarray
+    basis: str
+    has_actions: bool
+
+
+def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
+    """Read the newest version of every bar, action, listing and coverage of the raw tier.
+
+    Raises
+    ------
+    NoBarsError : the raw tier is empty, or its bars mix price bases.
+    """
+    with warehouse.read() as connection:
+        bars = from_arrow(
+            connection.execute(
+                "SELECT ticker, session, open, high, low, close, adj_close, volume, is_final, basis "
+                "FROM raw.bars_latest ORDER BY ticker, session, occurrence"
+            ).to_arrow_table()
+        )
+        actions = from_arrow(
+            connection.execute(
+                "SELECT ticker, ex_date, kind, value FROM raw.actions_as_of(TIMESTAMP '9999-12-31') "
+                "ORDER BY ticker, ex_date, kind"
+            ).to_arrow_table()
+        )
+        # A source without actions says so itself; the rows at hand must not decide it, or a fund's first
+        # distribution would change its earlier returns.
+        has_actions = connection.execute(
+            "SELECT coalesce(bool_or(basis_evidence NOT LIKE '%no distributions%'), false) FROM raw.fetches "
+            "WHERE bars > 0"
+        ).fetchone()
+    listings, coverage_end = read_facts(warehouse)
+    if bars.empty:
+        raise NoBarsError(
+            "the raw tier holds no bars: materialise price_history first, and look at raw.coverage"
+        )
+    bases = sorted(bars["basis"].unique())
+    if len(bases) > 1:
+        raise NoBarsError(
+            f"the raw tier mixes price bases {bases}: returns across them cannot be compared. "
+            "Keep one warehouse for each kind of source."
+        )
+    bars, duplicates = find_duplicates(bars.drop(columns="basis"))
+    sessions = exchange_sessions(
+        market,  # type: ignore[arg-type]
+        np.datetime64(bars["session"].min(), "D"),
+        np.datetime64(bars["session"].max(), "D"),
+    )
+    panel, off_session = from_long(bars, actions, sessions)
+    days = np.asarray(bars["session"], dtype="datetime64[D]")
+    row = np.searchsorted(sessions, days)
+    on = sessions[np.minimum(row, len(sessions) - 1)] == days
+    return RawMarket(
+        panel=panel,
+        off_session=off_session,
+        duplicates=duplicates,
+        listings=listings,
+        coverage_end=coverage_end.reindex(panel.tickers).to_numpy(dtype="datetime64[D]"),
+        bars_per_session=np.bincount(row[on], minlength=len(sessions)).astype(np.int64),
+        basis=bases[0],
+        has_actions=bool(has_actions and has_actions[0]),
+    )
+
+
+def read_facts(warehouse: Warehouse) -> tuple[pd.DataFrame, pd.Series]:
+    """Newest listing facts per ticker, and the last session each ticker's vendor was asked about."""
+    with warehouse.read() as connection:
+        listings = from_arrow(
+            connection.execute(
+                "SELECT * EXCLUDE (known_at, fetch_id) FROM raw.listings_as_of(TIMESTAMP '9999-12-31') "
+                "ORDER BY ticker"
+            ).to_arrow_table()
+        )
+        covered = from_arrow(
+            connection.execute(
+                "SELECT ticker, max(requested_end) AS coverage_end FROM raw.coverage "
+                "WHERE status IN ('ok', 'empty', 'no_such_symbol') GROUP BY ticker"
+            ).to_arrow_table()
+        )
+    return listings, covered.set_index("ticker")["coverage_end"]
+
+
+def panel_axes(sessions: pd.DataFrame, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(S,) sessions of the table market.sessions and the (N,) tickers of a long frame, sorted."""
+    return (
+        sessions["session"].to_numpy(dtype="datetime64[D]"),
+        np.sort(frame["ticker"].unique().astype(object)).astype(str),
+    )
+
+
+def column_of(tickers: np.ndarray, ticker: str) -> int:
+    """Where ``ticker`` stands among sorted ``tickers``.
+
+    Raises
+    ------
+    LookupError : the fund has no bars; the message says what to set.
+    """
+    at = int(np.searchsorted(tickers, ticker))
+    if at >= len(tickers) or tickers[at] != ticker:
+        near = ", ".join(tickers[max(0, at - 2) : at + 2])
+        raise LookupError(
+            f"benchmark {ticker} has no accepted bar: set benchmark (ETF_BENCHMARK) to a fund of this market "
+            f"that does, e.g. one of {near}"
+        )
+    return at

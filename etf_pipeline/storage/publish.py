@@ -1,0 +1,29 @@
+"""The published snapshot: CHECKPOINT, copy, atomic rename; readers never meet a half-written file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from etf_pipeline.storage.connection import Warehouse
+
+
+def publish(warehouse: Warehouse) -> Path:
+    """Replace ``published.duckdb`` by a copy of the working file as it stands committed.
+
+    A reader that has the old snapshot open keeps it. Killed at any moment, either the old or the new
+    snapshot is there, whole.
+    """
+    target = warehouse.published_path
+    fresh = target.with_suffix(f".{os.getpid()}.tmp")
+    for stale in target.parent.glob(f"{target.stem}.*.tmp"):
+        stale.unlink(missing_ok=True)
+    # The copy is taken while we hold the write lock, so that no other process can commit in between.
+    with warehouse.write() as connection:
+        connection.execute("CHECKPOINT")
+        shutil.copyfile(warehouse.path, fresh)
+    with fresh.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    fresh.replace(target)
+    return target

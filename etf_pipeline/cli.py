@@ -20,7 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
+# Not a terminal: a table should not be squeezed into eighty columns.
+console = Console(width=None if sys.stdout.isatty() else 150)
 error_console = Console(stderr=True)
 
 Market = Annotated[str | None, typer.Option(help="asx or us")]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import dagster as dg
 
 from etf_pipeline import defs as stages
+from etf_pipeline.defs import checks, jobs, schedules
 from etf_pipeline.defs.resources import Pipeline, build_resources
 from etf_pipeline.settings import load_settings
 
-defs = dg.Definitions.merge(
-    dg.load_definitions_from_package_module(stages),
-    dg.Definitions(resources=build_resources(Pipeline(load_settings())), executor=dg.in_process_executor),
+defs = dg.Definitions(
+    assets=dg.load_assets_from_package_module(stages),
+    asset_checks=checks.checks,
+    jobs=[jobs.build, jobs.daily],
+    schedules=[schedules.daily_after_close],
+    resources=build_resources(Pipeline(load_settings())),
+    executor=dg.in_process_executor,
 )

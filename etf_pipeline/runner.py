@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ class Outcome:
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
     """The instance of ``DAGSTER_HOME``, or of a ``dagster.yaml`` in this folder, or one in memory."""
-    if "DAGSTER_HOME" not in os.environ and Path("dagster.yaml").exists():
+    if not os.environ.get("DAGSTER_HOME") and Path("dagster.yaml").exists():
         os.environ["DAGSTER_HOME"] = str(Path.cwd())
-    if "DAGSTER_HOME" in os.environ:
+    if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:
             yield instance
     else:
@@ -38,6 +39,8 @@ def run_job(name: str, partition: str | None, on_step: Callable[[str], None] | N
 
     ``on_step`` is called with a line for every asset written.
     """
+    # Options this project relies on are still marked beta; their notices are for us, not for the user.
+    warnings.simplefilter("ignore", dg.BetaWarning)
     from etf_pipeline.definitions import defs
 
     started = time.monotonic()

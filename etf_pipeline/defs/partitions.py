@@ -1,7 +1,5 @@
 """Daily partitions: the exchange's sessions from go-live on, holidays left out."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import dagster as dg

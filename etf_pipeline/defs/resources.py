@@ -1,7 +1,5 @@
 """What assets are handed: the settings, the warehouse and the source, opened when first used."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cached_property

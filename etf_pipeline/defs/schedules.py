@@ -1,7 +1,5 @@
 """The daily job after each close, in the exchange's own time zone."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from etf_pipeline.core.market.calendar import is_session, timezone_name

@@ -1,7 +1,5 @@
 """Raw prices, listings and reference series: asked of the source, kept in every version."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import dagster as dg
@@ -42,10 +40,10 @@ def price_history(context: dg.AssetExecutionContext, pipeline: PipelineResource)
         market=settings.market,
         start=settings.start,
         end=pipeline.last_final_session(),
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         refetch=settings.refetch,
     )
-    written = record_raw(pipeline.warehouse, "raw.price_history", None, pipeline.run_info(context.run_id))
+    written = record_raw(pipeline.warehouse, "raw.price_history", None, pipeline.run_info(context.run.run_id))
     return _result(report, written, pipeline.source.simulated)
 
 
@@ -78,11 +76,11 @@ def raw_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
         market=pipeline.settings.market,
         start=first - timedelta(days=CORRECTION_DAYS),
         end=last,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         refetch=pipeline.settings.refetch,
     )
     written = [
-        record_raw(pipeline.warehouse, "raw.raw_prices", key, pipeline.run_info(context.run_id))
+        record_raw(pipeline.warehouse, "raw.raw_prices", key, pipeline.run_info(context.run.run_id))
         for key in keys
     ]
     empty = [key for key, w in zip(keys, written, strict=True) if w.row_count == 0]
@@ -105,7 +103,7 @@ def raw_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
 def listings(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
     """What is known of each fund: name, asset class, listing and delisting dates."""
     new = ingest_listings(pipeline.source, pipeline.warehouse)
-    written = record_raw(pipeline.warehouse, "raw.listings", None, pipeline.run_info(context.run_id))
+    written = record_raw(pipeline.warehouse, "raw.listings", None, pipeline.run_info(context.run.run_id))
     return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
 
 
@@ -122,7 +120,7 @@ def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResour
     new = ingest_reference(
         pipeline.source, pipeline.warehouse, pipeline.settings.start, pipeline.last_final_session()
     )
-    written = record_raw(pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run_id))
+    written = record_raw(pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run.run_id))
     return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
 
 

@@ -1,7 +1,5 @@
 """From raw bars to judged bars, total returns and the universe of each session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -29,10 +27,9 @@ RAW = [
 ]
 
 
-def _spec(name: str, description: str) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        ["market", name],
-        deps=RAW,
+def _out(name: str, description: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        key=["market", name],
         group_name="market",
         kinds={"duckdb", "numpy"},
         owners=OWNERS,
@@ -42,17 +39,18 @@ def _spec(name: str, description: str) -> dg.AssetSpec:
 
 
 @dg.multi_asset(
-    specs=[
-        _spec("sessions", "The exchange's sessions from the first bar held to the last."),
-        _spec("quality_events", "Every bar dropped, repaired or doubted, with rule, evidence and action."),
-        _spec("bars", "Bars as judged at the close of their own session: accepted, repaired or refused."),
-    ],
+    outs={
+        "sessions": _out("sessions", "The exchange's sessions from the first bar held to the last."),
+        "quality_events": _out(
+            "quality_events", "Every bar dropped, repaired or doubted, with rule, evidence and action."
+        ),
+        "bars": _out("bars", "Bars as judged at the close of their own session: accepted, repaired or refused."),
+    },
+    deps=RAW,
     name="assessed_market",
     pool="warehouse",
 )
-def assessed_market(
-    context: dg.AssetExecutionContext, pipeline: PipelineResource
-) -> Iterator[dg.MaterializeResult]:
+def assessed_market(pipeline: PipelineResource) -> Iterator[dg.Output[pd.DataFrame]]:
     """Judge every raw bar once, with what was known at its session's close."""
     raw = read_raw_market(pipeline.warehouse, pipeline.settings.market)
     panel = raw.panel
@@ -90,25 +88,19 @@ def assessed_market(
         doubt=result.doubt,
     ).assign(basis=raw.basis, has_actions=raw.has_actions)
     counts = events.groupby("rule").size()
-    yield _value("sessions", sessions, context)
-    yield _value(
-        "quality_events",
+    yield dg.Output(sessions, "sessions")
+    yield dg.Output(
         events,
-        context,
-        events_by_rule=dg.MetadataValue.md(
-            bar_plot(counts, "Quality events by rule", "events") if len(counts) else "none"
-        ),
-        funds_in_doubt_now=int(result.doubt[-1].sum()),
+        "quality_events",
+        metadata={
+            "events_by_rule": dg.MetadataValue.md(
+                bar_plot(counts, "Quality events by rule", "events") if len(counts) else "none"
+            ),
+            "funds_in_doubt_now": int(result.doubt[-1].sum()),
+        },
     )
     refused = np.isfinite(panel.close) & ~result.accepted
-    yield _value("bars", judged, context, refused_bars=int(refused.sum()))
-
-
-def _value(
-    name: str, frame: pd.DataFrame, context: dg.AssetExecutionContext, **metadata: object
-) -> dg.MaterializeResult:
-    del context
-    return dg.MaterializeResult(asset_key=["market", name], value=frame, metadata=metadata)
+    yield dg.Output(judged, "bars", metadata={"refused_bars": int(refused.sum())})
 
 
 @dg.asset(
@@ -154,7 +146,7 @@ def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     deps=[dg.AssetKey(["raw", "listings"])],
     metadata={"dagster/column_schema": table_schema(CONTRACTS["market.universe"])},
 )
-def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.MaterializeResult:
+def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.Output[pd.DataFrame]:
     """Who could be ranked at each close, and why the others could not; the dead stay for ever."""
     listings, coverage_end = read_facts(pipeline.warehouse)
     axis, tickers = panel_axes(sessions, bars)
@@ -193,7 +185,5 @@ def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResou
         "Funds that could be ranked",
         "funds",
     )
-    return dg.MaterializeResult(
-        value=frame,
-        metadata={"members_over_time": dg.MetadataValue.md(plot), "members_now": int(panel.member[-1].sum())},
+    return dg.Output(frame, metadata={"members_over_time": dg.MetadataValue.md(plot), "members_now": int(panel.member[-1].sum())},
     )

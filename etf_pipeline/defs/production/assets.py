@@ -1,7 +1,5 @@
 """The record of what was said each day, and the snapshot that readers open."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Volatility and beta of every fund at every close."""
 
-from __future__ import annotations
-
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -32,7 +30,7 @@ INS = {
 )
 def volatility(
     returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
-) -> dg.MaterializeResult:
+) -> dg.Output[pd.DataFrame]:
     """Exponentially weighted volatility, annualised."""
     axis, tickers = panel_axes(sessions, returns)
     spanned = from_long_column(returns, "sessions_spanned", axis, tickers)
@@ -52,7 +50,7 @@ def volatility(
         "Annualised volatility, all funds",
         "fraction a year",
     )
-    return dg.MaterializeResult(value=frame, metadata={"volatility_over_time": dg.MetadataValue.md(plot)})
+    return dg.Output(frame, metadata={"volatility_over_time": dg.MetadataValue.md(plot)})
 
 
 @dg.asset(
@@ -64,7 +62,7 @@ def volatility(
     pool="warehouse",
     metadata={"dagster/column_schema": table_schema(CONTRACTS["risk.beta"])},
 )
-def beta(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.MaterializeResult:
+def beta(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.Output[pd.DataFrame]:
     """Rolling beta to the market fund, with its standard error."""
     axis, tickers = panel_axes(sessions, returns)
     spanned = np.nan_to_num(from_long_column(returns, "sessions_spanned", axis, tickers), nan=0.0)
@@ -85,4 +83,4 @@ def beta(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResour
         observations=panel.observations,
     ).assign(benchmark=benchmark)
     plot = band(frame.rename(columns={"beta": "value"}), f"Beta to {benchmark}, all funds", "ratio")
-    return dg.MaterializeResult(value=frame, metadata={"beta_over_time": dg.MetadataValue.md(plot)})
+    return dg.Output(frame, metadata={"beta_over_time": dg.MetadataValue.md(plot)})

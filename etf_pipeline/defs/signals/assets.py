@@ -1,12 +1,11 @@
 """Momentum and volume signals of every fund at every close."""
 
-from __future__ import annotations
-
 import dagster as dg
 import numpy as np
 import pandas as pd
 
 from etf_pipeline.core.market.long import from_long_column, to_long
+from etf_pipeline.core.signals import accumulation
 from etf_pipeline.core.signals import momentum as compute_momentum
 from etf_pipeline.defs.resources import PipelineResource
 from etf_pipeline.storage.contracts import CONTRACTS
@@ -41,4 +40,40 @@ def momentum(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineRe
     ).momentum
     return to_long(
         axis, tickers, np.isfinite(long) | np.isfinite(short), momentum_12_1=long, momentum_6_1=short
+    )
+
+
+@dg.asset(
+    key=["signals", "volume"],
+    ins={
+        "bars": dg.AssetIn(["market", "bars"]),
+        "returns": dg.AssetIn(["market", "total_return"]),
+        "sessions": dg.AssetIn(["market", "sessions"]),
+    },
+    group_name="signals",
+    kinds={"duckdb", "numpy"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["signals.volume"])},
+)
+def volume(
+    bars: pd.DataFrame, returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
+) -> pd.DataFrame:
+    """Accumulation: is money coming in or going out, by the fund's own normal turnover."""
+    axis, tickers = panel_axes(sessions, bars)
+    column = {c: from_long_column(bars, c, axis, tickers) for c in ("close", "volume", "accepted")}
+    panel = accumulation(
+        column["close"],
+        column["volume"],
+        column["accepted"] == 1.0,
+        from_long_column(returns, "total_return", axis, tickers),
+        short=pipeline.settings.windows.volume_short,
+        long=pipeline.settings.windows.volume_long,
+    )
+    return to_long(
+        axis,
+        tickers,
+        np.isfinite(panel.accumulation),
+        accumulation=panel.accumulation,
+        relative_turnover=panel.relative_turnover,
     )

@@ -7,6 +7,17 @@ from etf_pipeline.storage.contracts.base import Column, Contract, session, ticke
 PRICE = "quote currency a unit"
 SCORE = "0-100"
 
+
+def _standing(item: str) -> tuple[Column, ...]:
+    """Value, rank, number compared and score of one measure among the session's members."""
+    return (
+        Column(item, "DOUBLE", "the measure, unit as in its own table", nullable=True),
+        Column(f"{item}_rank", "INTEGER", "1 is best; NULL without a value", nullable=True),
+        Column(f"{item}_count", "INTEGER", "members with a value", "funds"),
+        Column(f"{item}_percentile", "DOUBLE", "100 is best", SCORE, nullable=True),
+    )
+
+
 MARKET_CONTRACTS = (
     Contract(
         "market.sessions",
@@ -156,18 +167,21 @@ STAGE_CONTRACTS = (
     ),
     Contract(
         "signals.volume",
-        "Volume signal: is recent money moving in or out, against the fund's own history.",
+        "Accumulation: signed traded value of the last month over normal traded value.",
         "one row a ticker and session with a value",
         (
             ticker(),
             session(),
-            Column("accumulation", "DOUBLE", "see core.signals.volume", "-1..1"),
+            Column(
+                "accumulation", "DOUBLE", "0: as much on up-days as on down-days", "normal sessions a session"
+            ),
+            Column("relative_turnover", "DOUBLE", "traded value of the last month over normal", "ratio"),
         ),
         ("ticker", "session"),
     ),
     Contract(
         "scoring.component_scores",
-        "Components as percentiles of that session's universe.",
+        "Components as percentiles of that session's universe, and the standing of each measure in them.",
         "one row a member and session",
         (
             ticker(),
@@ -175,8 +189,11 @@ STAGE_CONTRACTS = (
             Column("momentum_score", "DOUBLE", "higher: stronger momentum", SCORE, nullable=True),
             Column("risk_score", "DOUBLE", "higher: calmer", SCORE, nullable=True),
             Column("volume_score", "DOUBLE", "higher: more accumulation", SCORE, nullable=True),
-            Column("confidence", "DOUBLE", "share of the base weights whose inputs are known", "0-1"),
-            Column("members", "INTEGER", "funds the percentiles are among", "funds"),
+            *(
+                column
+                for item in ("momentum_12_1", "volatility_annualised", "beta", "accumulation")
+                for column in _standing(item)
+            ),
         ),
         ("ticker", "session"),
     ),
@@ -190,10 +207,11 @@ STAGE_CONTRACTS = (
             Column("rank", "INTEGER", "1 is best; NULL for those left out", nullable=True),
             Column("raw_score", "DOUBLE", "weighted mean of the components", SCORE, nullable=True),
             Column("final_score", "DOUBLE", "raw score after penalties", SCORE, nullable=True),
-            Column("momentum_weight", "DOUBLE", "weight used, the three add up to 1", "0-1", nullable=True),
+            Column("momentum_weight", "DOUBLE", "weight used; they add up to 1", "0-1", nullable=True),
             Column("risk_weight", "DOUBLE", "weight used", "0-1", nullable=True),
             Column("volume_weight", "DOUBLE", "weight used", "0-1", nullable=True),
             Column("confidence", "DOUBLE", "share of the base weights known", "0-1", nullable=True),
+            Column("ranked_funds", "INTEGER", "funds ranked on the session", "funds"),
             Column("exclusion_reason", "VARCHAR", "why not ranked; NULL for ranked funds", nullable=True),
         ),
         ("ticker", "session"),

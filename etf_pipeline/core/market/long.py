@@ -1,0 +1,80 @@
+"""Between wide panels and long frames: one row a ticker and session, ordered by ticker, then session."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from etf_pipeline.core.market.panel import scatter
+
+
+def to_long(
+    sessions: np.ndarray, tickers: np.ndarray, where: np.ndarray, **columns: np.ndarray
+) -> pd.DataFrame:
+    """The cells of wide panels that are True in ``where``, as rows.
+
+    Parameters
+    ----------
+    sessions : (S,) datetime64.
+    tickers : (N,) str.
+    where : (S, N) bool.
+    columns : arrays that broadcast to (S, N): a panel, (S, 1) for a value a session, (N,) for a value a
+        ticker. Their types are kept.
+
+    Returns
+    -------
+    Columns ticker (str), session (datetime64[us]) and those given, in the order given; ordered by ticker
+    as in ``tickers``, then session.
+
+    Raises
+    ------
+    ValueError : a column that does not fit, by name.
+    """
+    column, row = np.nonzero(where.T)
+    data: dict[str, object] = {
+        "ticker": pd.array(np.asarray(tickers, dtype=object), dtype="str").take(column),
+        "session": np.asarray(sessions).astype("datetime64[us]")[row],
+    }
+    for name, values in columns.items():
+        try:
+            panel = np.broadcast_to(values, where.shape)
+        except ValueError:
+            raise ValueError(
+                f"column {name} of shape {np.shape(values)} does not fit {where.shape}"
+            ) from None
+        data[name] = panel[row, column]
+    return pd.DataFrame(data)
+
+
+def from_long_column(
+    frame: pd.DataFrame, column: str, sessions: np.ndarray, tickers: np.ndarray
+) -> np.ndarray:
+    """One column of a long frame as a panel.
+
+    Parameters
+    ----------
+    frame : columns ticker, session and ``column`` (numeric), one row a ticker and session, in any order.
+    sessions : (S,) datetime64, increasing.
+    tickers : (N,) str.
+
+    Returns
+    -------
+    (S, N) float64, NaN where the frame has no row.
+
+    Raises
+    ------
+    ValueError : a row on a session or ticker that the panel does not have.
+    """
+    days = np.asarray(sessions, dtype="datetime64[D]")
+    row = pd.Index(days.astype("datetime64[s]")).get_indexer(
+        np.asarray(frame["session"]).astype("datetime64[D]").astype("datetime64[s]")
+    )
+    names = pd.Index(pd.array(np.asarray(tickers, dtype=object), dtype="str"))
+    which = names.get_indexer(pd.Index(frame["ticker"]))
+    outside = (row < 0) | (which < 0)
+    if outside.any():
+        first = frame.iloc[int(np.argmax(outside))]
+        raise ValueError(
+            f"{int(outside.sum())} rows lie outside the panel, first {first['ticker']} {first['session']}"
+        )
+    return scatter(row, which, frame[column].to_numpy(dtype=float), (len(days), len(names)))

@@ -1,0 +1,65 @@
+"""Invariant 2: publishing sessions one by one gives the rows of one run over the range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from etf_pipeline_tests.harness import Pipeline, rows, run, small_market, table_hash
+
+GO_LIVE = "2026-02-16"
+SESSIONS = ["2026-02-17", "2026-02-18", "2026-02-19", "2026-02-20", "2026-02-23"]
+TABLE = "production.published_ranking"
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Operated as in life: history at go-live, then each evening its session, the future unknown."""
+    directory = tmp_path_factory.mktemp("daily")
+    run(small_market(directory, GO_LIVE), "build")
+    for day in SESSIONS:
+        run(small_market(directory, day), "daily", [day])
+    return small_market(directory, SESSIONS[-1])
+
+
+def test_daily_equals_range(one_by_one: Pipeline, tmp_path: Path) -> None:
+    run(small_market(tmp_path, GO_LIVE), "build")
+    whole = small_market(tmp_path, SESSIONS[-1])
+    run(whole, "daily", SESSIONS)
+    a = rows(one_by_one.warehouse, TABLE).drop(columns="published_at").sort_values(["session", "ticker"])
+    b = rows(whole.warehouse, TABLE).drop(columns="published_at").sort_values(["session", "ticker"])
+    pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True), check_exact=True)
+    assert sorted(a["session"].dt.strftime("%Y-%m-%d").unique()) == SESSIONS
+    assert table_hash(one_by_one.warehouse, TABLE) == table_hash(whole.warehouse, TABLE)
+
+
+def test_the_record_agrees_with_research_on_an_unrevised_market(one_by_one: Pipeline) -> None:
+    assert rows(one_by_one.warehouse, "production.drift").empty
+
+
+def test_the_record_outlives_a_restatement(tmp_path: Path) -> None:
+    """What was said stays said; drift shows where research now differs."""
+    run(small_market(tmp_path, GO_LIVE), "build")
+    day = SESSIONS[0]
+    pipeline = small_market(tmp_path, day)
+    run(pipeline, "daily", [day])
+    said = table_hash(pipeline.warehouse, TABLE)
+    ranked = rows(pipeline.warehouse, TABLE, "rank = 1")["ticker"].iloc[0]
+    with pipeline.warehouse.write() as connection:
+        connection.execute(
+            "INSERT INTO raw.bars SELECT * REPLACE (known_at + INTERVAL 1 HOUR AS known_at, close * 0.9 AS close, "
+            f"low * 0.9 AS low) FROM raw.bars WHERE ticker = '{ranked}' "
+            "AND session BETWEEN DATE '2025-12-01' AND DATE '2025-12-31'"
+        )
+    # The same evening again, with the vendor's restatement in the raw tier.
+    run(pipeline, "daily", [day])
+    assert table_hash(pipeline.warehouse, TABLE) == said
+
+
+def test_a_session_that_is_not_over_is_refused(tmp_path: Path) -> None:
+    run(small_market(tmp_path, GO_LIVE), "build")
+    with pytest.raises(dg.Failure, match=r"session 2026-02-17 is not final: the last final session is 2026-02-16"):
+        run(small_market(tmp_path, GO_LIVE), "daily", ["2026-02-17"])

@@ -44,7 +44,9 @@ def lines(series: Mapping[str, pd.Series], title: str, unit: str) -> str:
 
 def band(panel: pd.DataFrame, title: str, unit: str) -> str:
     """Median and 10-90 % band over time of a long frame with columns session and value."""
-    quantiles = panel.groupby("session")["value"].quantile([0.1, 0.5, 0.9]).unstack()  # noqa: PD010
+    if panel.empty:
+        return "no values yet"
+    quantiles = panel.groupby("session")["value"].quantile(np.array([0.1, 0.5, 0.9])).unstack()  # noqa: PD010
     figure, axes = _figure()
     x = quantiles.index.to_numpy()
     axes.fill_between(x, quantiles[0.1], quantiles[0.9], color=BLUE, alpha=0.2, label="10-90 % of funds")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -20,6 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableValueError
 
 Market = Literal["asx", "us"]
 SourceName = Literal["simulated", "files", "yahoo"]
@@ -41,15 +43,17 @@ class Windows(BaseModel):
 
     volatility_half_life: int = Field(33, ge=2, le=1000, description="EWMA half-life")
     beta: int = Field(252, ge=60, le=2520, description="rolling regression window")
-    momentum: int = Field(252, ge=42, le=1260, description="momentum look-back")
+    momentum: int = Field(252, ge=44, le=1260, description="momentum look-back")
     momentum_skip: int = Field(21, ge=0, le=126, description="most recent sessions left out of momentum")
     volume_short: int = Field(21, ge=5, le=126, description="recent window of the volume signal")
     volume_long: int = Field(252, ge=42, le=1260, description="reference window of the volume signal")
 
     @model_validator(mode="after")
     def _ordered(self) -> Windows:
-        if self.momentum_skip >= self.momentum:
-            raise ValueError(f"momentum_skip ({self.momentum_skip}) must be below momentum ({self.momentum})")
+        if self.momentum_skip >= self.momentum // 2:
+            raise ValueError(
+                f"momentum_skip ({self.momentum_skip}) must be below half of momentum ({self.momentum})"
+            )
         if self.volume_short >= self.volume_long:
             raise ValueError(
                 f"volume_short ({self.volume_short}) must be below volume_long ({self.volume_long})"
@@ -88,7 +92,9 @@ class Universe(BaseModel):
 class Settings(BaseSettings):
     """Everything a run depends on. See the README for one line on each key."""
 
-    model_config = SettingsConfigDict(env_prefix="ETF_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ETF_", env_nested_delimiter="__", env_ignore_empty=True, extra="forbid"
+    )
 
     market: Market = "asx"
     source: SourceName = "simulated"
@@ -114,8 +120,8 @@ class Settings(BaseSettings):
     yahoo_requests_per_minute: int = Field(60, ge=1, le=2000)
     yahoo_url: str | None = Field(None, description="another address that speaks Yahoo's formats")
     refetch: bool = Field(False, description="ask the vendor again for what is already stored")
-    windows: Windows = Windows()
-    universe: Universe = Universe()
+    windows: Windows = Field(default_factory=Windows)
+    universe: Universe = Field(default_factory=Universe)
 
     @field_validator("known_at")
     @classmethod
@@ -145,8 +151,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments beat the environment, which beats the file."""
         del dotenv_settings, file_secret_settings
-        file = Path(os.environ.get("ETF_CONFIG", "etf.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
 
     @property
     def benchmark_ticker(self) -> str:
@@ -178,14 +183,20 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises
     ------
-    SettingsError : unknown key or impossible value, each named with what is allowed.
+    SettingsError : unknown key or impossible value, each named with what is allowed; a file that is not
+        there or is not TOML.
     """
+    file = _config_file()
+    if "ETF_CONFIG" in os.environ and not file.is_file():
+        raise SettingsError(f"ETF_CONFIG names {file}, which is not a file")
     known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
     nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__")
     unknown = sorted(
         key
         for key in os.environ
-        if key.startswith("ETF_") and key not in known | NOT_SETTINGS and not key.startswith(nested)
+        if key.upper().startswith("ETF_")
+        and key.upper() not in known | NOT_SETTINGS
+        and not key.upper().startswith(nested)
     )
     if unknown:
         raise SettingsError(
@@ -196,14 +207,40 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{k: v for k, v in overrides.items() if v is not None})
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(e) for e in error.errors())) from None
+    except UnreadableValueError as error:
+        raise SettingsError(
+            f"{error}: set its keys one by one, e.g. ETF_WINDOWS__BETA=252, or all as one JSON object"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{file} cannot be read as TOML: {error}") from None
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get("ETF_CONFIG", "etf.toml"))
 
 
 def _explain(error: Any) -> str:
     """One line for one refused key: its name, value and what is allowed."""
-    key = ".".join(str(part) for part in error["loc"]) or "settings"
+    location = [str(part) for part in error["loc"]]
+    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe}
+    model = nested.get(location[0], Settings) if len(location) > 1 else Settings
+    key = ".".join(location)
     if error["type"] == "extra_forbidden":
-        model: type[BaseModel] = {"windows": Windows, "universe": Universe}.get(
-            str(error["loc"][0]), Settings
-        )
         return f"unknown key {key}: allowed are {', '.join(sorted(model.model_fields))}"
-    return f"{key} = {error['input']!r}: {error['msg']}"
+    message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], dict):
+        # A rule about several keys: its message names them, and all the other settings would only hide it.
+        return f"{key}: {message}" if key else message
+    return f"{key} = {error['input']!r}: {message}{_allowed(model, location[-1])}"
+
+
+def _allowed(model: type[BaseModel], name: str) -> str:
+    """What a key takes, where the refusal alone does not say it."""
+    field = model.model_fields[name]
+    kinds = get_args(field.annotation) or (field.annotation,)
+    if date in kinds:
+        return " (allowed: a date, YYYY-MM-DD)"
+    if bool in kinds:
+        return " (allowed: true or false)"
+    bounds = {k: getattr(m, k) for m in field.metadata for k in ("ge", "le") if hasattr(m, k)}
+    return f" (allowed: {bounds['ge']} to {bounds['le']})" if len(bounds) == 2 else ""

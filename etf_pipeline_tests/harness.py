@@ -21,9 +21,7 @@ with warnings.catch_warnings():
     from etf_pipeline.definitions import defs
     from etf_pipeline.defs.resources import Pipeline, build_resources
 
-RESEARCH = [
-    name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring"}
-]
+RESEARCH = [name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring"}]
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -94,7 +92,9 @@ def cut_raw_tier(full: Warehouse, cut: Warehouse, session: str) -> None:
         connection.execute(f"ATTACH '{full.path}' AS full_warehouse (READ_ONLY)")
         day = f"DATE '{session}'"
         for table, when in (("bars", "session"), ("actions", "ex_date"), ("macro", "session")):
-            connection.execute(f"INSERT INTO raw.{table} SELECT * FROM full_warehouse.raw.{table} WHERE {when} <= {day}")
+            connection.execute(
+                f"INSERT INTO raw.{table} SELECT * FROM full_warehouse.raw.{table} WHERE {when} <= {day}"
+            )
         connection.execute("INSERT INTO raw.fetches SELECT * FROM full_warehouse.raw.fetches")
         connection.execute(
             "INSERT INTO raw.coverage SELECT * REPLACE ("

@@ -18,11 +18,12 @@ def _check(rule: Rule) -> dg.AssetChecksDefinition:
         count, rows = offenders(pipeline.warehouse, rule)
         return dg.AssetCheckResult(
             passed=count == 0,
-            severity=dg.AssetCheckSeverity.ERROR
-            if rule.severity == "error"
-            else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if rule.severity == "error" else dg.AssetCheckSeverity.WARN,
             description=f"{count} rows; first: {rows}" if count else rule.description,
-            metadata={"offending_rows": count, "query": dg.MetadataValue.md(f"```sql\n{rule.offenders}\n```")},
+            metadata={
+                "offending_rows": count,
+                "query": dg.MetadataValue.md(f"```sql\n{rule.offenders}\n```"),
+            },
         )
 
     return check

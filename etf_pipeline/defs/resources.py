@@ -46,10 +46,10 @@ class Pipeline:
 
     def last_final_session(self) -> date:
         """The newest session that has closed, or the settings' ``end`` if that is earlier."""
-        final = last_final_session(self.settings.market, self.clock())
+        final = last_final_session(self.settings.market, self.clock(), margin_minutes=45)
         if self.settings.end is not None:
             final = min(final, np.datetime64(self.settings.end, "D"))
-        return final.astype(object)  # type: ignore[no-any-return]
+        return final.astype(object)
 
 
 def build_resources(pipeline: Pipeline) -> dict[str, object]:

@@ -51,4 +51,5 @@ def open_source(settings: Settings) -> Source:
         listings=listings,
         requests_per_minute=settings.yahoo_requests_per_minute,
         base_url=settings.yahoo_url,
+        cache_dir=settings.warehouse / ".cache" / "yfinance",
     )

@@ -17,6 +17,9 @@ from etf_pipeline.storage.connection import Warehouse
 
 log = logging.getLogger(__name__)
 
+# The vendor's last bar can still change for so long after the close.
+FINAL_AFTER = np.timedelta64(45, "m")
+
 
 @dataclass
 class IngestReport:
@@ -94,11 +97,11 @@ def answered(
     """Tickers for which the vendor has given a final answer on this window.
 
     An answer is final when it is data, "no such symbol" or "nothing in the window", covers the window, and
-    came after the window's last session closed. Refusals and server trouble are asked again.
+    came when the window's last session was final. Refusals and server trouble are asked again.
     """
     if not warehouse.path.exists() or end is None:
         return set()
-    closed = session_close_utc(market, np.array([end], dtype="datetime64[D]"))[0]  # type: ignore[arg-type]
+    closed = session_close_utc(market, np.array([end], dtype="datetime64[D]"))[0] + FINAL_AFTER  # type: ignore[arg-type]
     with warehouse.read() as connection:
         rows = connection.execute(
             """

@@ -82,7 +82,7 @@ class SimulatedSource:
         self._horizon(self.end)
 
     def tickers(self) -> list[str]:
-        """Every fund listed by the last session on offer, dead ones included, sorted."""
+        """Every fund with a bar by the last session on offer, dead ones included, sorted."""
         return [str(t) for t in self.simulated_market().listings["ticker"]]
 
     def fetch(self, tickers: Sequence[str], start: date | None, end: date | None) -> Iterator[Fetch]:

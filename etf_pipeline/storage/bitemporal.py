@@ -61,6 +61,9 @@ LISTING_VALUES = (
 def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended:
     """Store one fetch in one transaction: log, coverage, and a version of each bar and action that differs.
 
+    Where prices are ``as_traded`` the adjusted close says nothing that the actions do not, and vendors
+    rewrite all of it at each distribution: a change of that column alone is then no new version.
+
     A bar is withdrawn where an ``ok`` ticker's answer covers its session and does not hold it. Running
     the same fetch again adds no version.
 
@@ -72,7 +75,7 @@ def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended
     known_at = _naive_utc(fetch.known_at)
     bars = _to_arrow(fetch.bars.assign(occurrence=fetch.bars.groupby(["ticker", "session"]).cumcount()))
     actions = _to_arrow(
-        fetch.actions.groupby(["ticker", "ex_date", "kind"], as_index=False, sort=True)["value"].sum()
+        fetch.actions.groupby(["ticker", "ex_date", "kind"], sort=True)["value"].sum().reset_index()
         if len(fetch.actions)
         else fetch.actions
     )
@@ -190,8 +193,9 @@ def _stage(connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime
         SELECT f.*, ?::VARCHAR AS basis, false AS withdrawn
         FROM fresh f LEFT JOIN held h USING (ticker, session, occurrence)
         WHERE h.known_at IS NULL OR h.withdrawn OR h.basis <> ?
-           OR (f.open, f.high, f.low, f.close, f.adj_close, f.volume, f.is_final)
-              IS DISTINCT FROM (h.open, h.high, h.low, h.close, h.adj_close, h.volume, h.is_final)
+           OR (f.open, f.high, f.low, f.close, f.volume, f.is_final)
+              IS DISTINCT FROM (h.open, h.high, h.low, h.close, h.volume, h.is_final)
+           OR (? <> 'as_traded' AND f.adj_close IS DISTINCT FROM h.adj_close)
         UNION ALL BY NAME
         SELECT h.ticker, h.session, h.occurrence, NULL::DOUBLE AS open, NULL::DOUBLE AS high,
                NULL::DOUBLE AS low, NULL::DOUBLE AS close, NULL::DOUBLE AS adj_close, NULL::DOUBLE AS volume,
@@ -200,7 +204,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime
         LEFT JOIN fresh f ON f.ticker = h.ticker AND f.session = h.session AND f.occurrence = h.occurrence
         WHERE f.ticker IS NULL AND NOT h.withdrawn
         """,
-        [basis, basis],
+        [basis, basis, basis],
     )
     connection.execute(
         """
@@ -246,8 +250,8 @@ def _refuse_out_of_order(connection: duckdb.DuckDBPyConnection, known_at: dateti
     if row:
         raise OutOfOrderError(
             f"{row[0]} {row[1]}: {detail} is said to be known at {known_at:%Y-%m-%d %H:%M} UTC, but "
-            f"versions of this fund known at {row[2]:%Y-%m-%d %H:%M} UTC are already held and the content differs (rule: versions are "
-            "appended in the order they were learned). Load older downloads first, or use another warehouse."
+            f"versions of this fund known at {row[2]:%Y-%m-%d %H:%M} UTC are already held and the content "
+            "differs (rule: versions are appended in the order they were learned). Load older downloads first, or use another warehouse."
         )
 
 

@@ -61,5 +61,7 @@ def test_the_record_outlives_a_restatement(tmp_path: Path) -> None:
 
 def test_a_session_that_is_not_over_is_refused(tmp_path: Path) -> None:
     run(small_market(tmp_path, GO_LIVE), "build")
-    with pytest.raises(dg.Failure, match=r"session 2026-02-17 is not final: the last final session is 2026-02-16"):
+    with pytest.raises(
+        dg.Failure, match=r"session 2026-02-17 is not final: the last final session is 2026-02-16"
+    ):
         run(small_market(tmp_path, GO_LIVE), "daily", ["2026-02-17"])

@@ -118,4 +118,6 @@ def test_every_query_shipped_runs(built: Pipeline) -> None:
 
 def test_simulated_data_says_so(built: Pipeline) -> None:
     assert set(rows(built.warehouse, "latest_ranking")["simulated"]) == {True}
-    assert all(t.endswith(".SIM") for t in rows(built.warehouse, "scoring.composite_ranking")["ticker"].unique())
+    assert all(
+        t.endswith(".SIM") for t in rows(built.warehouse, "scoring.composite_ranking")["ticker"].unique()
+    )

@@ -25,7 +25,9 @@ REAL_CUTS = ["2011-01-06", "2016-12-30", "2020-05-05", "2024-05-28", "2024-11-19
 
 
 def assert_cut_changes_nothing(full: Pipeline, directory: Path, session: str) -> None:
-    cut = Pipeline(full.settings.model_copy(update={"warehouse": directory}), source=full.source, clock=full.clock)
+    cut = Pipeline(
+        full.settings.model_copy(update={"warehouse": directory}), source=full.source, clock=full.clock
+    )
     cut_raw_tier(full.warehouse, cut.warehouse, session)
     research_only(cut)
     expected = research_hashes(full.warehouse, until=session)

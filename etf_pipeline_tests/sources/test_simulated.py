@@ -144,6 +144,16 @@ def test_a_fund_not_listed_yet_is_unknown() -> None:
     assert not len(fetch.bars)
 
 
+def test_coverage_counts_the_bars_of_every_ticker() -> None:
+    source = _source(n_funds=120, end=date(2019, 12, 31))
+    fetch = _fetch(source, _source(n_funds=120).tickers())
+    counted = fetch.bars.groupby("ticker").size()
+    rows = fetch.coverage.set_index("ticker")["rows"]
+    assert (rows[counted.index] == counted).all()
+    assert rows.sum() == len(fetch.bars)
+    assert (fetch.coverage["status"] == "no_such_symbol").any()
+
+
 def test_asking_for_nothing() -> None:
     fetch = _fetch(_source(), [])
     assert not len(fetch.bars)

@@ -162,7 +162,9 @@ def test_actions_have_versions_too(warehouse: Warehouse) -> None:
 
 
 def test_reference_series_remember_their_first_value(warehouse: Warehouse) -> None:
-    series = pd.DataFrame({"series": ["vix"], "session": [DAYS[0]], "value": [13.0], "unit": ["index points"]})
+    series = pd.DataFrame(
+        {"series": ["vix"], "session": [DAYS[0]], "value": [13.0], "unit": ["index points"]}
+    )
     assert append_reference(warehouse, series, moment(2020), "f") == 1
     assert append_reference(warehouse, series, moment(2021), "f") == 0
     assert append_reference(warehouse, series.assign(value=14.0), moment(2022), "f") == 1
@@ -173,7 +175,7 @@ def test_reference_series_remember_their_first_value(warehouse: Warehouse) -> No
 
 def test_a_naive_time_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
-        append_fetch(warehouse, fetch(bars({"A": {DAYS[0]: 1.0}}), datetime(2020, 1, 1)), "r")  # noqa: DTZ001
+        append_fetch(warehouse, fetch(bars({"A": {DAYS[0]: 1.0}}), datetime(2020, 1, 1)), "r")
 
 
 vintage = st.dictionaries(

@@ -74,7 +74,9 @@ def test_missing_and_surplus_columns_are_named() -> None:
 def test_null_in_a_not_null_column_names_the_row() -> None:
     frame = volatility(["A", "B"])
     frame.loc[1, "volatility_annualised"] = np.nan
-    with pytest.raises(ContractError, match=r"volatility_annualised may not be NULL: 1 rows, the first .*'B'"):
+    with pytest.raises(
+        ContractError, match=r"volatility_annualised may not be NULL: 1 rows, the first .*'B'"
+    ):
         to_arrow(frame, CONTRACTS["risk.volatility"])
 
 
@@ -88,9 +90,23 @@ def test_a_bad_frame_leaves_the_old_rows(warehouse: Warehouse) -> None:
     write_table(warehouse, "risk.volatility", volatility(["A", "B"]), RUN)
     with pytest.raises(ContractError, match="2 rows share the key"):
         write_table(warehouse, "risk.volatility", volatility(["C", "C"]), RUN)
-    with pytest.raises(ContractError, match="refused to replace the rows by nothing"):
+    with pytest.raises(ContractError, match="refused to replace 2 rows by nothing"):
         write_table(warehouse, "risk.volatility", volatility([]), RUN)
     assert list(read_table(warehouse, "risk.volatility")["ticker"]) == ["A", "B"]
+
+
+def test_an_empty_table_may_stay_empty_but_a_published_session_may_not(warehouse: Warehouse) -> None:
+    assert write_table(warehouse, "risk.volatility", volatility([]), RUN)[0].row_count == 0
+    with pytest.raises(
+        ContractError, match=r"partition 2026-01-05 of production\.published_ranking: refused"
+    ):
+        write_table(
+            warehouse,
+            "production.published_ranking",
+            published("2026-01-05", []),
+            RUN,
+            partitions=["2026-01-05"],
+        )
 
 
 def test_writes_go_by_name_not_position(warehouse: Warehouse) -> None:
@@ -141,19 +157,22 @@ def test_the_same_content_is_written_once(warehouse: Warehouse) -> None:
 def test_lineage_walks_from_reader_to_what_it_read(warehouse: Warehouse) -> None:
     write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
     write_table(warehouse, "risk.volatility", volatility(["A"], value=0.4), RUN)
-    scores = pd.DataFrame(
+    momentum = pd.DataFrame(
         {
-            "ticker": ["A"], "session": pd.Timestamp("2024-01-02"), "momentum_score": [50.0],
-            "risk_score": [np.nan], "volume_score": [50.0], "confidence": [0.5], "members": [1],
+            "ticker": ["A"],
+            "session": pd.Timestamp("2024-01-02"),
+            "momentum_12_1": [0.1],
+            "momentum_6_1": [0.2],
         }
-    )  # fmt: skip
-    top = write_table(warehouse, "scoring.component_scores", scores, RUN, inputs=["risk.volatility"])
+    )
+    top = write_table(warehouse, "signals.momentum", momentum, RUN, inputs=["risk.volatility"])
     with warehouse.read() as connection:
         rows = connection.execute(
-            "SELECT asset, depth, settings_hash FROM meta.ancestry(?) ORDER BY depth", [top[0].materialization_id]
+            "SELECT asset, depth, settings_hash FROM meta.ancestry(?) ORDER BY depth",
+            [top[0].materialization_id],
         ).fetchall()
         read = connection.execute(
             "SELECT input_id FROM meta.inputs WHERE materialization_id = ?", [top[0].materialization_id]
         ).fetchall()
-    assert [r[:2] for r in rows] == [("scoring.component_scores", 0), ("risk.volatility", 1)]
+    assert [r[:2] for r in rows] == [("signals.momentum", 0), ("risk.volatility", 1)]
     assert read == [(2,)], "the newest materialisation of the input is what was read"

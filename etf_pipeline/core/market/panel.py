@@ -40,7 +40,7 @@ class BarPanel:
     @property
     def shape(self) -> tuple[int, int]:
         """(sessions, tickers)."""
-        return self.close.shape  # type: ignore[return-value]
+        return self.close.shape
 
 
 def scatter(
@@ -80,15 +80,15 @@ def from_long(
     splits multiply.
     """
     sessions = np.asarray(sessions, dtype="datetime64[D]")
-    names = (
-        np.unique(np.asarray(bars["ticker"], dtype=object).astype(str)) if tickers is None else tickers
-    )
+    names = np.unique(np.asarray(bars["ticker"], dtype=object).astype(str)) if tickers is None else tickers
     names = np.asarray(names, dtype=str)
     shape = (len(sessions), len(names))
     day = np.asarray(bars["session"], dtype="datetime64[D]")
     row = np.searchsorted(sessions, day)
-    on = (row < len(sessions)) & (sessions[np.minimum(row, len(sessions) - 1)] == day) if len(sessions) else (
-        np.zeros(len(day), dtype=bool)
+    on = (
+        (row < len(sessions)) & (sessions[np.minimum(row, len(sessions) - 1)] == day)
+        if len(sessions)
+        else (np.zeros(len(day), dtype=bool))
     )
     column = pd.Index(names).get_indexer(np.asarray(bars["ticker"], dtype=object))
     keep = on & (column >= 0)

@@ -17,6 +17,7 @@ from etf_pipeline.core.market.traded_value import traded_value
 
 REASONS = (
     "member",
+    "wrong_namespace",  # another exchange's instrument among this market's
     "not_listed_yet",  # before the listing date, or before the first bar where that date is unknown
     "delisted",  # after the delisting date of the listing data
     "presumed_delisted",  # silent for `silent_sessions` sessions while the market traded
@@ -104,6 +105,7 @@ def universe(
     delisted_on: np.ndarray | None = None,
     coverage_end: np.ndarray | None = None,
     is_leveraged: np.ndarray | None = None,
+    is_foreign: np.ndarray | None = None,
     rules: UniverseRules | None = None,
 ) -> UniversePanel:
     """Membership of every fund on every session.
@@ -120,6 +122,7 @@ def universe(
     coverage_end : (N,) datetime64, last day the source was asked about; NaT = all of them. Silence after
         it is no evidence of death.
     is_leveraged : (N,) bool; an unknown fund counts as not leveraged.
+    is_foreign : (N,) bool, codes of another exchange, which the quality stage refuses altogether.
     rules : UniverseRules, the defaults if None.
 
     Returns
@@ -167,6 +170,8 @@ def universe(
     reason[presumed] = CODE["presumed_delisted"]
     reason[day > delisted] = CODE["delisted"]
     reason[before_listing | (~started & ~listed_unseen)] = CODE["not_listed_yet"]
+    if is_foreign is not None:
+        reason[:, np.asarray(is_foreign, dtype=bool)] = CODE["wrong_namespace"]
     return UniversePanel(
         member=reason == 0,
         reason=reason,

@@ -11,6 +11,7 @@ from etf_pipeline.core.scoring.components import COMPONENTS, Input
 from etf_pipeline.core.scoring.composite import BASE_WEIGHTS
 
 EXCLUSIONS = {
+    "wrong_namespace": "its code is not of this exchange: it is another instrument",
     "not_listed_yet": "it was not listed yet",
     "delisted": "it had been delisted",
     "presumed_delisted": "it has been silent for so long, while the market traded, that it is presumed gone",

@@ -120,7 +120,9 @@ def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResour
     new = ingest_reference(
         pipeline.source, pipeline.warehouse, pipeline.settings.start, pipeline.last_final_session()
     )
-    written = record_raw(pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run.run_id))
+    written = record_raw(
+        pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run.run_id)
+    )
     return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
 
 

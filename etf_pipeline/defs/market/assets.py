@@ -44,7 +44,9 @@ def _out(name: str, description: str) -> dg.AssetOut:
         "quality_events": _out(
             "quality_events", "Every bar dropped, repaired or doubted, with rule, evidence and action."
         ),
-        "bars": _out("bars", "Bars as judged at the close of their own session: accepted, repaired or refused."),
+        "bars": _out(
+            "bars", "Bars as judged at the close of their own session: accepted, repaired or refused."
+        ),
     },
     deps=RAW,
     name="assessed_market",
@@ -128,7 +130,7 @@ def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
         np.nan_to_num(column["split"], nan=1.0),
         np.nan_to_num(column["distribution"], nan=0.0),
         basis=first["basis"],
-        adj_close=column["adj_close"] if np.isfinite(column["adj_close"]).any() else None,
+        adj_close=None if first["has_actions"] else column["adj_close"],
         has_actions=bool(first["has_actions"]),
     )
     return to_long(
@@ -146,7 +148,9 @@ def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     deps=[dg.AssetKey(["raw", "listings"])],
     metadata={"dagster/column_schema": table_schema(CONTRACTS["market.universe"])},
 )
-def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.Output[pd.DataFrame]:
+def universe(
+    bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
+) -> dg.Output[pd.DataFrame]:
     """Who could be ranked at each close, and why the others could not; the dead stay for ever."""
     listings, coverage_end = read_facts(pipeline.warehouse)
     axis, tickers = panel_axes(sessions, bars)
@@ -162,6 +166,7 @@ def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResou
         delisted_on=facts["delisted_on"].to_numpy(dtype="datetime64[D]"),
         coverage_end=coverage_end.reindex(tickers).to_numpy(dtype="datetime64[D]"),
         is_leveraged=(facts["is_leveraged"] == True).to_numpy(dtype=bool),  # noqa: E712 (None stays false)
+        is_foreign=~np.char.endswith(tickers, pipeline.source.ticker_suffix),
         rules=UniverseRules(**pipeline.settings.universe.model_dump()),
     )
     seen = np.maximum.accumulate(np.isfinite(from_long_column(bars, "split", axis, tickers)), axis=0)
@@ -185,5 +190,7 @@ def universe(bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResou
         "Funds that could be ranked",
         "funds",
     )
-    return dg.Output(frame, metadata={"members_over_time": dg.MetadataValue.md(plot), "members_now": int(panel.member[-1].sum())},
+    return dg.Output(
+        frame,
+        metadata={"members_over_time": dg.MetadataValue.md(plot), "members_now": int(panel.member[-1].sum())},
     )

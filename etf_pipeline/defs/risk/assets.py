@@ -62,7 +62,9 @@ def volatility(
     pool="warehouse",
     metadata={"dagster/column_schema": table_schema(CONTRACTS["risk.beta"])},
 )
-def beta(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.Output[pd.DataFrame]:
+def beta(
+    returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
+) -> dg.Output[pd.DataFrame]:
     """Rolling beta to the market fund, with its standard error."""
     axis, tickers = panel_axes(sessions, returns)
     spanned = np.nan_to_num(from_long_column(returns, "sessions_spanned", axis, tickers), nan=0.0)

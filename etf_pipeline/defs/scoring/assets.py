@@ -112,12 +112,12 @@ def composite_ranking(
         **{f"{name}_weight": panel.weights[name] for name in names},
         confidence=panel.confidence,
         ranked_funds=panel.ranked[:, None],
-        exclusion_reason=np.where(why == "", None, why),
+        exclusion_reason=np.where(ranked, np.array(None, dtype=object), why),
     ).astype({"rank": "Int32"})
     return dg.Output(frame, metadata=_metadata(frame, pipeline.source.simulated))
 
 
-def _metadata(frame: pd.DataFrame, simulated: bool) -> dict[str, object]:
+def _metadata(frame: pd.DataFrame, simulated: bool) -> dict[str, dg.MetadataValue | str | int | bool]:
     ranked = frame[frame["rank"].notna()]
     if ranked.empty:
         return {"ranked_funds": 0}

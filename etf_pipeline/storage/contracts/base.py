@@ -43,7 +43,7 @@ class Contract:
     grain : what one row is.
     key : columns that name a row; unique, checked at every write.
     partitioned_by : the column whose value is the Dagster partition, or None for a full replacement.
-    allow_empty : whether a write may leave the slice empty.
+    allow_empty : whether rows held, or a partition, may be replaced by nothing.
     immutable_slices : a partition once written is a record and is never written again.
     """
 

@@ -221,3 +221,22 @@ def test_vendor_listing_data_has_gaps() -> None:
     assert listings["delisted_on"].drop(dead.index).isna().all()
     fees = listings["expense_ratio"].dropna()
     assert fees.between(0.0003, 0.02).all()
+
+
+def test_ex_dates_and_splits_take_effect_at_the_open() -> None:
+    simulated = market()
+    truth = simulated.truth
+    panel, _ = from_long(simulated.bars, simulated.actions, truth.sessions, truth.tickers)
+    clean = ~np.isin(truth.tickers, own_defects(simulated)["ticker"])
+    before = panel.close[:-1]
+    large = (panel.distribution[1:] > 0.02 * before) & clean
+    assert large.sum() > 50
+    with_cash = (panel.open[1:] + panel.distribution[1:]) / before - 1.0
+    without = panel.open[1:] / before - 1.0
+    seen = large & np.isfinite(with_cash)
+    assert np.abs(with_cash[seen]).mean() < 0.6 * np.abs(without[seen]).mean()
+    assert abs(with_cash[seen].mean()) < 0.005
+    split = (panel.split[1:] != 1.0) & clean & np.isfinite(panel.open[1:])
+    assert split.sum() >= 5
+    assert (np.abs(panel.high[1:] / panel.low[1:] - 1.0)[split] < 0.3).all()
+    assert (np.abs(panel.open[1:] * panel.split[1:] / before - 1.0)[split] < 0.3).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import fields
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from etf_pipeline.core.market.simulation import SimulatedMarket, SimulationConfig, simulate
+from etf_pipeline.core.market.simulation import VERSION, SimulatedMarket, SimulationConfig, simulate
 from etf_pipeline_tests.core.market.simulation_fixtures import market, weekdays
 
 FRAMES = ("bars", "actions", "listings", "reference")
@@ -47,6 +48,14 @@ def test_same_configuration_same_market() -> None:
         np.testing.assert_array_equal(getattr(again.truth, name), getattr(market().truth, name), strict=True)
     assert_frame_equal(again.truth.defects, market().truth.defects)
     assert_frame_equal(again.truth.deaths, market().truth.deaths)
+
+
+def test_recorded_market_is_the_one_made_today() -> None:
+    """Digest of the closes, in tenths of a cent: whatever changes it must raise VERSION."""
+    bars = simulate(SimulationConfig(weekdays()[:500], n_funds=24)).bars
+    closes = np.rint(bars["close"].to_numpy() * 1000).astype("<i8")
+    assert VERSION == 1
+    assert hashlib.sha256(closes.tobytes()).hexdigest()[:16] == "47c588f1bd257ad7"
 
 
 def test_another_seed_is_another_market() -> None:
@@ -89,7 +98,7 @@ def test_defects_known_by_a_day_are_those_of_the_longer_market(length: int) -> N
     assert_frame_equal(short, known.reset_index(drop=True))
 
 
-@pytest.mark.parametrize("length", [700, 1900])
+@pytest.mark.parametrize("length", [700, 1000, 1900])
 def test_listings_say_no_more_than_was_known(length: int) -> None:
     sessions = weekdays()
     short = simulate(SimulationConfig(sessions[:length])).listings
@@ -97,8 +106,10 @@ def test_listings_say_no_more_than_was_known(length: int) -> None:
     for column in ("listed_on", "delisted_on"):
         assert not (short[column] > day).any()
     whole = market().listings.set_index("ticker").loc[short["ticker"]].reset_index()
-    whole["delisted_on"] = whole["delisted_on"].where(whole["delisted_on"] <= day)
+    for column in ("listed_on", "delisted_on"):
+        whole[column] = whole[column].where(whole[column] <= day)
     assert_frame_equal(short, whole)
+    assert set(short["ticker"]) == set(_bars_until(market(), day)["ticker"])
 
 
 @pytest.mark.parametrize("n_funds", [1, 2, 13, 61, 119])

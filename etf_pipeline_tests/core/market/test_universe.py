@@ -102,6 +102,18 @@ def test_the_end_of_the_file_kills_nobody():
     assert case.reasons() == [("not_seasoned", 19), ("member", 14), ("not_covered", 27)]
 
 
+def test_a_file_that_ends_for_a_group_kills_nobody_in_it():
+    accepted = np.ones((80, 30), dtype=bool)
+    accepted[40:, :10] = False  # the source stops for ten of thirty; the market goes on
+    accepted[45:, 29] = False  # and one fund dies
+    sessions = np.datetime64("2024-01-01") + np.arange(80)
+    close, volume = np.where(accepted, 10.0, np.nan), np.where(accepted, 1000.0, np.nan)
+    panel = universe(sessions, close, volume, accepted, ~accepted & False, rules=RULES)
+    assert (panel.silent_sessions[-1, :10] == 40).all()
+    assert np.unique(panel.reason[43:, :10]).tolist() == [CODE["not_covered"]]
+    assert panel.presumed_delisted.any(axis=0).nonzero()[0].tolist() == [29]
+
+
 def test_silence_after_the_source_was_last_asked_is_no_evidence():
     case = Case().last("coverage_end", "2024-02-10")
     case.accepted[41:, 4] = False
@@ -269,3 +281,14 @@ def test_defaults_are_the_documented_ones():
     assert (rules.seasoning, rules.liquidity_window, rules.silent_sessions) == (252, 60, 20)
     assert rules.min_median_traded_value == 50_000
     assert rules.include_leveraged
+
+
+def test_a_foreign_code_is_named_as_such() -> None:
+    sessions = np.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]")
+    close = np.full((10, 2), 10.0)
+    panel = universe(
+        sessions, close, close * 1e5, np.ones((10, 2), bool), np.zeros((10, 2), bool),
+        is_foreign=np.array([False, True]), rules=UniverseRules(seasoning=1, liquidity_window=5),
+    )  # fmt: skip
+    assert {REASONS[c] for c in panel.reason[:, 1]} == {"wrong_namespace"}
+    assert panel.member[-1].tolist() == [True, False]

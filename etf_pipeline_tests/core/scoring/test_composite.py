@@ -94,10 +94,10 @@ def test_ties_go_to_the_more_traded_then_to_the_alphabet():
 
 
 def test_rounding_of_the_sum_does_not_break_a_tie():
-    # The same score reached by different components: 0.35, 0.25 and 0.15 do not add exactly.
-    first = run([30, 20], [20, 34], [40, 40], value=[1, 2])
-    assert first.raw_score[0, 0] == pytest.approx(first.raw_score[0, 1], abs=1e-12)
-    assert first.rank.tolist() == [[2, 1]]
+    # 0.15 * 40 = 0.25 * 15 + 0.15 * 15, but not in binary: the sums differ in the last bit.
+    panel = run([0, 0], [0, 15], [40, 15], value=[2, 1])
+    assert 0 < panel.raw_score[0, 1] - panel.raw_score[0, 0] < 1e-12
+    assert panel.rank.tolist() == [[1, 2]]
 
 
 def random_inputs(seed, shape):

@@ -19,7 +19,7 @@ class MarketContext(NamedTuple):
     ----------
     cumulative : (S,) float64, running sum of the median log move, from the first session.
     dispersion : (S,) float64, robust standard deviation of the log moves of the session.
-    rise, fall : (S,) float64, third-largest log rise and fall of the session, absolute.
+    rise, fall : (S,) float64, second-largest log rise and fall of the session, absolute.
     """
 
     cumulative: np.ndarray
@@ -41,8 +41,8 @@ def market_context(
 
     Returns
     -------
-    MarketContext. The moves are raw, so a defective bar takes part: the median, the median deviation and
-    the third-largest move are what two bad bars cannot shift.
+    MarketContext. The moves are raw, so a defective bar takes part: the median and the median deviation are
+    what a few bad bars cannot shift, and the second-largest move is what one cannot.
     """
     sessions = len(close)
     median, dispersion = np.zeros(sessions), np.zeros(sessions)
@@ -57,8 +57,8 @@ def market_context(
         middle = np.median(day)
         median[t + 1] = middle
         dispersion[t + 1] = NORMAL_MAD * np.median(np.abs(day - middle))
-        rise[t + 1] = max(day[-3], 0.0)
-        fall[t + 1] = max(-day[2], 0.0)
+        rise[t + 1] = max(day[-2], 0.0)
+        fall[t + 1] = max(-day[1], 0.0)
     return MarketContext(np.cumsum(median), dispersion, rise, fall)
 
 

@@ -47,7 +47,24 @@ def repeated_bars(
         scaled = "" if abs(factor - 1.0) <= SAME else f", prices times {factor:.5f}"
         log.add(panel.tickers[j], day, day, day, "repeated_bar", "warning", "quarantined",
                 f"copy of {panel.sessions[t - 1]}, volume {clean.volume[t, j]:.0f} too{scaled}")  # fmt: skip
+    _long_repeats(panel, repeat, rules, log)
     return repeat
+
+
+def _long_repeats(panel: BarPanel, repeat: np.ndarray, rules: QualityRules, log: EventLog) -> None:
+    """A bar repeated for ``stale_bars`` sessions is a stale run: one event when it is, one at its end."""
+    edges = np.diff(repeat.astype(np.int8), axis=0, prepend=0)
+    for t, j in np.argwhere(edges == 1):
+        stops = np.flatnonzero(~repeat[t:, j])
+        end = int(t + stops[0]) if len(stops) else len(repeat)
+        if end - t < rules.stale_bars:
+            continue
+        days, known = panel.sessions, int(t) + rules.stale_bars - 1
+        log.add(panel.tickers[j], days[t], days[known], days[known], "stale_run", "warning", "quarantined",
+                f"{rules.stale_bars} copies of the bar of {days[t - 1]} in a row")  # fmt: skip
+        if end < len(repeat):
+            log.add(panel.tickers[j], days[t], days[end - 1], days[end], "stale_run", "warning",
+                    "quarantined", f"{end - t} copies of the bar of {days[t - 1]} in a row")  # fmt: skip
 
 
 def copied_series(

@@ -85,12 +85,15 @@ def sparse_history(panel: BarPanel, eligible: np.ndarray, rules: QualityRules, l
     leave = lately >= rules.sparse_exit_bars
     for j in np.flatnonzero(enter.any(axis=0)):
         name = panel.tickers[j]
+        rows = np.flatnonzero(bar[:, j])
+        spacing = np.diff(rows, prepend=rows[0])
         t = 0
         while True:
-            starts = np.flatnonzero(enter[t:, j])
-            if not len(starts):
+            starts = np.flatnonzero(enter[t:, j]) + t
+            # One long silence in the window is a suspension, not a habit.
+            begin = next((int(i) for i in starts if _steady(rows, spacing, int(i), rules)), -1)
+            if begin < 0:
                 break
-            begin = t + int(starts[0])
             window = np.flatnonzero(bar[max(begin - rules.sparse_window + 1, 0) : begin + 1, j])
             origin = max(begin - rules.sparse_window + 1, 0) + int(window[0])
             rule = "mixed_frequency" if recent[begin, j] <= rules.monthly_bars else "sparse_history"
@@ -110,6 +113,13 @@ def sparse_history(panel: BarPanel, eligible: np.ndarray, rules: QualityRules, l
                     "sessions")  # fmt: skip
             t = end
     return sparse
+
+
+def _steady(rows: np.ndarray, spacing: np.ndarray, at: int, rules: QualityRules) -> bool:
+    """Whether the bars up to row ``at`` have come at intervals, none longer than ``sparse_gap``."""
+    last = int(np.searchsorted(rows, at))
+    first = int(np.searchsorted(rows, at - rules.sparse_window, side="right"))
+    return bool(spacing[first : last + 1].max() <= rules.sparse_gap)
 
 
 def silences(

@@ -28,7 +28,10 @@ SPLIT_RATIOS = np.array(
 SPLIT_WEIGHTS = np.array(
     [2, 20, 1, 9, 9, 12, 2, 1, 4, 16, 1, 4, 1, 6, 4, 1, 1, 3, 0.3, 0.3, 0.3, 6, 0.3, 0.3, 1.0]
 )
+IS_UNIT = (SPLIT_RATIOS == 10) | (SPLIT_RATIOS == 100) | (SPLIT_RATIOS == 1000)
 SPLIT_LOG = np.log(SPLIT_RATIOS)
+T4_LOG_PEAK = np.log(0.375)
+"""Log density at zero of Student's t with four degrees of freedom: the return beside the split."""
 SPLIT_LOG_PRIOR = np.log(SPLIT_WEIGHTS / SPLIT_WEIGHTS.sum())
 
 
@@ -116,6 +119,17 @@ def low_volume_share(values: np.ndarray, count: int) -> float:
 
 
 @nb.njit(cache=True)
+def log_volume_ratio(fresh: np.ndarray, past: np.ndarray, count: int) -> float:
+    """Log of the median of ``fresh`` over that of the first ``count`` of ``past``; NaN where unknown."""
+    if count < 5:
+        return np.nan
+    new, old = median_of(fresh, len(fresh)), median_of(past, count)
+    if not (new > 0 and old > 0):
+        return np.nan
+    return np.log(new / old)
+
+
+@nb.njit(cache=True)
 def volume_surge(volume: float, price: float, units: np.ndarray, values: np.ndarray, count: int) -> float:
     """Volume over its past median, in units or in value, whichever is smaller; 1 where unknown."""
     if count < 5 or not volume > 0:
@@ -146,7 +160,7 @@ def plausible(
     market_move : absolute log move of the market's median fund over the span.
     strict : around a fiscal year end, or without volume: the tighter pair of limits, and no peers.
     surge : volume over its past median.
-    peer_move : the third-largest move of that day in the same direction, absolute; 0 where unknown.
+    peer_move : the second-largest move of that day in the same direction, absolute; 0 where unknown.
     """
     size = abs(move)
     if size > p.instant_limit:
@@ -165,7 +179,7 @@ def plausible(
 
 @nb.njit(cache=True)
 def split_evidence(
-    level: float, sigma: float, log_volume_ratio: float, fiscal: bool, p: LevelParameters
+    level: float, sigma: float, volume_ratio: float, fiscal: bool, p: LevelParameters
 ) -> tuple[float, float]:
     """Likeliest simple split behind a level, and the log odds for it.
 
@@ -175,9 +189,10 @@ def split_evidence(
 
     Parameters
     ----------
-    level : log ratio of the first comparable close at the new level to the last at the old.
+    level : log ratio of the first comparable close at the new level to the last at the old, less what
+        the market explains.
     sigma : deviation of the ordinary return left after the split.
-    log_volume_ratio : log of the median units traded at the new level over the past median; NaN where
+    volume_ratio : log of the median units traded at the new level over the past median; NaN where
         unknown.
     fiscal : around a fiscal year end.
 
@@ -188,23 +203,27 @@ def split_evidence(
     """
     size = abs(level)
     sign = 1.0 if level > 0 else -1.0
-    known = not np.isnan(log_volume_ratio)
+    known = not np.isnan(volume_ratio)
     best, best_score, rest = -1, -np.inf, 0.0
     scores = np.empty(len(SPLIT_LOG))
     for i in range(len(SPLIT_LOG)):
         z = (size - SPLIT_LOG[i]) / sigma
-        score = SPLIT_LOG_PRIOR[i] - np.log(sigma) - 0.5 * z * z
+        score = SPLIT_LOG_PRIOR[i] + T4_LOG_PEAK - np.log(sigma) - 2.5 * np.log1p(0.25 * z * z)
         if known:
-            u = (log_volume_ratio + sign * SPLIT_LOG[i]) / p.volume_log_sigma
-            score -= 0.5 * u * u
+            u = (volume_ratio + sign * SPLIT_LOG[i]) / p.volume_log_sigma
+            off = u * u
+            if IS_UNIT[i]:
+                # Cents for dollars: the price is in another unit, the number of shares is not.
+                off = min(off, (volume_ratio / p.volume_log_sigma) ** 2)
+            score -= 0.5 * off
         scores[i] = score
         if abs(z) <= p.split_sigma_limit and score > best_score:
             best, best_score = i, score
     if best < 0:
         return 0.0, -np.inf
-    other = -np.log(2.0 * p.break_decay) - size / p.break_decay + 0.5 * np.log(2.0 * np.pi)
+    other = -np.log(2.0 * p.break_decay) - size / p.break_decay
     if known:
-        u = log_volume_ratio / p.volume_log_sigma
+        u = volume_ratio / p.volume_log_sigma
         other -= 0.5 * u * u
     if fiscal:
         other += np.log(p.fiscal_break_odds)
@@ -219,8 +238,9 @@ def split_evidence(
 def confirmed_level(
     level: float,
     level_now: float,
+    expected: float,
     sigma: float,
-    log_volume_ratio: float,
+    volume_ratio: float,
     surge: float,
     fiscal: bool,
     p: LevelParameters,
@@ -230,7 +250,8 @@ def confirmed_level(
     Parameters
     ----------
     level, level_now : log ratio to the old level of the first bar of the new one, and of the last.
-    sigma, log_volume_ratio, surge, fiscal : of the first bar, as in ``split_evidence``.
+    expected : what the market explains of ``level``.
+    sigma, volume_ratio, surge, fiscal : of the first bar, as in ``split_evidence``.
 
     Returns
     -------
@@ -243,11 +264,14 @@ def confirmed_level(
     if size >= p.scale_log_move:
         if surge >= p.genuine_surge:
             return LARGE_MOVE_CONFIRMED, 0.0, np.nan
-        log_ratio, log_odds = split_evidence(level, sigma, log_volume_ratio, fiscal, p)
-        if log_odds >= np.log(p.split_odds):
+        log_ratio, log_odds = split_evidence(level - expected, sigma, volume_ratio, fiscal, p)
+        settled = abs(level_now - level) <= p.split_sigma_limit * sigma * np.sqrt(float(p.confirmations))
+        if settled and log_odds >= np.log(p.split_odds):
             if log_ratio > 0:
                 return CONSOLIDATION_UNADJUSTED, log_ratio, log_odds
             return SPLIT_UNADJUSTED, log_ratio, log_odds
+        if size <= (p.fiscal_break_sigma if fiscal else p.break_sigma) * sigma:
+            return LARGE_MOVE_CONFIRMED, 0.0, log_odds
         return ADJUSTMENT_BREAK, np.nan, log_odds
     lasting = abs(level_now) >= p.lasting_share * size
     if fiscal and lasting and size > p.fiscal_break_sigma * sigma and surge < 0.5 * p.genuine_surge:

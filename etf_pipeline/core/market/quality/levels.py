@@ -18,9 +18,8 @@ import numpy as np
 from etf_pipeline.core.market.quality import codes as c
 from etf_pipeline.core.market.quality.judge import (
     LevelParameters,
-    confirmed_level,
+    log_volume_ratio,
     low_volume_share,
-    median_of,
     plausible,
     volume_surge,
 )
@@ -29,6 +28,7 @@ from etf_pipeline.core.market.quality.transitions import (
     leave_level,
     push,
     recent_flip,
+    resolve_level,
     untraded_level_rule,
     untraded_rule,
 )
@@ -66,7 +66,7 @@ def walk(
     split, cash : (S,) float64, actions still to be applied to ``close`` (1 and 0 where adjusted).
     market : (S,) float64, cumulative log move of the market's median fund.
     dispersion : (S,) float64, robust deviation of the day's cross-section of log moves.
-    rise, fall : (S,) float64, third-largest log rise and fall of the day, absolute; 0 where unknown.
+    rise, fall : (S,) float64, second-largest log rise and fall of the day, absolute; 0 where unknown.
     fiscal : (S,) bool, around a fiscal year end.
     p : LevelParameters.
     accepted, traded, scale, doubt : (S,) outputs.
@@ -89,13 +89,14 @@ def walk(
     pending, cand, cand_units, cand_paid = False, nan, 1.0, 0.0
     cand_start, cand_end, cand_bars, cand_kept, undecided = -1, -1, 0, 0, 0
     level, level_now, level_sigma, level_surge, level_fiscal = 0.0, 0.0, 1.0, 1.0, False
+    level_expected = 0.0
     cand_volume = np.zeros(p.undecided_bars + 1)
     # Doubt, flips, runs.
     doubt_until, flip_until = -1, -1
     flips = np.full(p.flip_count, -1)
     off_start, off_end, off_count, off_level = -1, -1, 0, 0.0
     off_kind = (c.UNTRADED_PRINT, c.INFO, c.QUARANTINED)
-    trades_in_row = 0
+    streak, streak_before, zero_run = 0, 0, 0
     flat_start, flat_run, flat_end, flat_liquid, deferred = -1, 0, -1, False, False
     same_start, same_run, same_end = -1, 0, -1
 
@@ -125,7 +126,7 @@ def walk(
                 earlier_t, with_market, market_variance = -p.confirmations - 1, 0.0, 0.0
                 variance, seen, typical_gap, past_n, past_next = p.sigma_start**2, 0, 1.0, 0, 0
                 pending, off_start, flat_run, deferred, same_run = False, -1, 0, False, 0
-                trades_in_row = 0
+                streak, streak_before, zero_run = 0, 0, 0
                 units, paid = 1.0, 0.0
             last_bar = t
         unknown = unknown_volume[t] or np.isnan(volume[t])
@@ -268,7 +269,7 @@ def walk(
                     if pending and not zero and (undecided == 1 or cand_bars == 0):
                         # A new candidate level opens with this bar.
                         level, level_now, level_sigma, level_surge = move, move, sigma, surge
-                        level_fiscal = fiscal[t]
+                        level_fiscal, level_expected = fiscal[t], expected
                         cand, cand_units, cand_paid = x, 1.0, 0.0
                         cand_start, cand_end, cand_bars, cand_kept = t, t, 1, 1
                         cand_volume[0] = volume[t]
@@ -280,32 +281,25 @@ def walk(
                         if abs(level) < p.small_log_move and minor:
                             needed = p.small_confirmations
                         if cand_bars >= needed or undecided >= p.undecided_bars:
-                            stable = cand_bars >= needed
-                            ratio_volume = nan
-                            if past_n >= 5:
-                                median_new = median_of(cand_volume, min(cand_bars, p.undecided_bars))
-                                median_old = median_of(past_units, past_n)
-                                if median_new > 0 and median_old > 0:
-                                    ratio_volume = np.log(median_new / median_old)
-                            rule, log_ratio, odds = confirmed_level(
-                                level, move, level_sigma, ratio_volume, level_surge, level_fiscal, p
-                            )
-                            if not stable and abs(level) >= p.scale_log_move:
-                                rule, log_ratio = c.ADJUSTMENT_BREAK, nan
+                            fresh = cand_volume[: min(cand_bars, p.undecided_bars)]
+                            n, log_ratio = resolve_level(
+                                events, n, (cand_start, t), (level, move, level_expected, level_sigma),
+                                log_volume_ratio(fresh, past_units, past_n), level_surge, level_fiscal,
+                                cand_bars >= needed, p)  # fmt: skip
                             factor = np.exp(log_ratio)
-                            severity, action = c.ERROR, c.QUARANTINED
-                            if rule == c.LARGE_MOVE_CONFIRMED:
-                                severity, action = c.INFO, c.RESOLVED
-                            elif rule in (c.SPLIT_UNADJUSTED, c.CONSOLIDATION_UNADJUSTED):
-                                action = c.REPAIRED
-                                past_n, past_next = 0, 0
-                            else:
+                            if np.isnan(log_ratio):
                                 doubt_until = t + p.doubt_sessions
-                            n = emit(events, n, cand_start, t, t, (rule, severity, action),
-                                     (np.exp(level), factor, np.exp(move), odds,
-                                      np.exp(ratio_volume)), False)  # fmt: skip
+                            elif log_ratio != 0.0:
+                                past_n, past_next = 0, 0
                             move = move - log_ratio
                             take, pending = True, False
+            if zero:
+                zero_run += 1
+                if zero_run == 1:
+                    streak, streak_before = 0, streak
+            else:
+                zero_run = 0
+                streak += 1
             # ---- runs without change ---------------------------------------------------------------
             unchanged = ref_t >= 0 and abs(move) <= 1e-9
             if flat_run > 0 and not (zero and (unchanged or deferred)):
@@ -322,8 +316,10 @@ def walk(
                 flat_end = t
                 if flat_run == 1:
                     flat_start = t
+                    # The first untraded bar may still change: a split is rounded to the tick.
                     flat_liquid = (
-                        trades_in_row >= p.liquid_window
+                        zero_run <= 2
+                        and streak_before >= p.liquid_window
                         and low_volume_share(past_units, past_n) >= p.liquid_low_share
                     )
                 if flat_liquid and flat_run >= p.deferred_bars:
@@ -351,7 +347,6 @@ def walk(
                 if same_run == p.stale_traded_bars:
                     n = emit(events, n, same_start, t, t, (c.STALE_TRADED_RUN, c.INFO, c.NONE),
                              (float(same_run), ref, nan, nan, nan), True)  # fmt: skip
-            trades_in_row = 0 if zero else trades_in_row + 1
             # ---- an off-level run ends -------------------------------------------------------------
             if off_start >= 0 and (take or pending):
                 if off_count > 1:

@@ -39,9 +39,10 @@ class QualityRules:
         the market variance that assumption is worth (that of 0.45 % a day).
     reversal_share : a move that undoes the one before up to this share of its size is believed; the bar
         before was the bad one.
-    peer_fraction, peer_limit : a move is explained if two other funds moved the same way by at least
-        this fraction of it, unless it exceeds ``peer_limit`` (funds of one issuer are split on one day)
-        or falls around a fiscal year end (distributions of one issuer go wrong together).
+    peer_fraction, peer_limit : a move is explained if another fund moved the same way by at least this
+        fraction of it (two errors on one day are rarer than a common cause), unless it exceeds
+        ``peer_limit``, just below 3:2 (funds of one issuer are split on one day), or falls around a
+        fiscal year end (distributions of one issuer go wrong together).
     surge_threshold, surge_weight : volume over the median of the last ``volume_window`` traded sessions
         beyond which the limit widens by ``surge_weight`` for each doubling, up to ``surge_boost`` times;
         around fiscal year ends the volume must be twice that. The smaller of the surge in units and in
@@ -62,15 +63,16 @@ class QualityRules:
         even around a fiscal year end; with more than ``genuine_surge`` halved it was real trading.
     genuine_surge : units and value both this many times the median at the first bar of a confirmed
         level make the move genuine whatever its size.
-    break_sigma : away from fiscal year ends, a confirmed level below ``scale_log_move`` that lacks
-        volume is a break only beyond so many deviations.
+    break_sigma : away from fiscal year ends, a confirmed level that is no split is a break only beyond
+        so many deviations (and, below ``scale_log_move``, without a surge of volume).
     fiscal_break_sigma : the same around a fiscal year end.
     lasting_share : a break keeps at least this share of its size until confirmed; prices that move on
         are alive.
     scale_log_move : a level beyond this is a question of scale (a split, a unit), not of a price.
     distribution_limit : largest log move that a distribution on the wrong date can explain.
     split_odds : odds of a simple ratio against anything else needed to repair.
-    split_sigma_limit : deviations by which the move left after a split may miss zero.
+    split_sigma_limit : deviations by which the move left after a split may miss zero, and by which the
+        new level may drift until confirmed.
     break_decay : mean log size of an adjustment break, for those odds.
     fiscal_break_odds : how much likelier a break is around a fiscal year end.
     volume_log_sigma : natural-log deviation of the median volume of a few days against its past.
@@ -111,6 +113,7 @@ class QualityRules:
     sparse_window, sparse_bars, sparse_exit_window, sparse_exit_bars : a fund with at most ``sparse_bars``
         bars in ``sparse_window`` sessions has no daily history until it has ``sparse_exit_bars`` in
         ``sparse_exit_window``.
+    sparse_gap : a longer wait between two of those bars is a suspension, not a low frequency.
     monthly_bars : with at most so many of them it is quoted by the month.
     calendar_bars, calendar_window_days : closed-day bars of one fund within so many calendar days from
         which it follows another calendar.
@@ -136,7 +139,7 @@ class QualityRules:
     beta_start_variance: float = 2e-5
     reversal_share: float = 0.35
     peer_fraction: float = 0.7
-    peer_limit: float = 0.3
+    peer_limit: float = 0.4
     surge_threshold: float = 1.5
     surge_weight: float = 1.5
     surge_boost: float = 6.0
@@ -156,8 +159,8 @@ class QualityRules:
     scale_log_move: float = 0.4
     distribution_limit: float = 0.27
     split_odds: float = 10.0
-    split_sigma_limit: float = 3.5
-    break_decay: float = 0.35
+    split_sigma_limit: float = 4.5
+    break_decay: float = 0.3
     fiscal_break_odds: float = 10.0
     volume_log_sigma: float = 1.0
     doubt_sessions: int = 252
@@ -187,6 +190,7 @@ class QualityRules:
     irregular_silent_sessions: int = 63
     sparse_window: int = 63
     sparse_bars: int = 12
+    sparse_gap: int = 50
     monthly_bars: int = 4
     sparse_exit_window: int = 21
     sparse_exit_bars: int = 15

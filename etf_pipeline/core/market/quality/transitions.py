@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from etf_pipeline.core.market.quality import codes as c
-from etf_pipeline.core.market.quality.judge import LevelParameters
+from etf_pipeline.core.market.quality.judge import LevelParameters, confirmed_level
 
 EVENTS_PER_BAR = 8
 """More than one bar can ever write."""
@@ -108,3 +108,40 @@ def leave_level(
     if abs(level) >= p.scale_log_move:
         push(flips, t)
     return emit(events, n, start, end, t, kind, numbers, False)
+
+
+@nb.njit(cache=True)
+def resolve_level(
+    events: np.ndarray,
+    n: int,
+    span: tuple[int, int],
+    moves: tuple[float, float, float, float],
+    volume_ratio: float,
+    surge: float,
+    fiscal: bool,
+    stable: bool,
+    p: LevelParameters,
+) -> tuple[int, float]:
+    """Decide on a candidate that was confirmed, or never settled (``stable`` False), and write the event.
+
+    Parameters
+    ----------
+    span : first bar of the candidate, and this one.
+    moves : level, level now, what the market explains, deviation; as in ``confirmed_level``.
+
+    Returns
+    -------
+    n : events written so far.
+    log_ratio : log of the scale to repair by, 0 for a genuine move, NaN where nothing can be compared.
+    """
+    level, level_now, expected, sigma = moves
+    rule, log_ratio, odds = confirmed_level(level, level_now, expected, sigma, volume_ratio, surge, fiscal, p)
+    if not stable and abs(level) >= p.scale_log_move:
+        rule, log_ratio = c.ADJUSTMENT_BREAK, np.nan
+    severity, action = c.ERROR, c.QUARANTINED
+    if rule == c.LARGE_MOVE_CONFIRMED:
+        severity, action = c.INFO, c.RESOLVED
+    elif rule in (c.SPLIT_UNADJUSTED, c.CONSOLIDATION_UNADJUSTED):
+        action = c.REPAIRED
+    numbers = (np.exp(level), np.exp(log_ratio), np.exp(level_now), odds, np.exp(volume_ratio))
+    return emit(events, n, span[0], span[1], span[1], (rule, severity, action), numbers, False), log_ratio

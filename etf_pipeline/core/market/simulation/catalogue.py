@@ -150,9 +150,10 @@ def _fund(
         defect_at = inception
     forced_split_at, forced_split = -1, 1.0
     price = sleeve.price[0] * (sleeve.price[1] / sleeve.price[0]) ** u[6]
+    split_above = max((45.0, 70.0, 110.0, 250.0)[int(4 * u[15])], 1.6 * price)
     if defect == "consolidation_unadjusted_history":
         forced_split_at, forced_split = defect_at, (0.1, 0.05, 0.2)[int(3 * u[7])]
-        price = sleeve.price[0]
+        price, split_above = 0.5 * sleeve.price[0], np.inf
     elif defect == "deferred_settlement_gap":
         forced_split_at, forced_split = defect_at, (5.0, 10.0, 15.0)[int(3 * u[7])]
         price = 2.0 * sleeve.price[1]
@@ -191,7 +192,7 @@ def _fund(
         half_spread=float(half_spread),
         turnover=sleeve.turnover * float(np.exp(0.8 * z[2])),
         overnight=sleeve.overnight if market == "asx" else 0.35,
-        split_above=(90.0, 140.0, 220.0, 400.0)[int(4 * u[15])] * (1.0 if sleeve.price[1] < 100 else 1.6),
+        split_above=split_above,
         split_ratio=(3.0, 4.0, 5.0, 10.0, 2.0)[int(5 * u[16])],
         consolidate_below=(3.0 + 3.0 * u[17]) if sleeve.is_leveraged else 0.8,
         listing=listing,

@@ -150,10 +150,10 @@ def _actions(sessions: np.ndarray, funds: Sequence[Fund], record: VendorRecord) 
 
 
 def _listings(config: SimulationConfig, funds: Sequence[Fund], lives: Lives) -> pd.DataFrame:
-    """LISTING_COLUMNS of the funds listed by the last session, sorted by ticker."""
+    """LISTING_COLUMNS of the funds with a bar by the last session, sorted by ticker."""
     sessions = config.sessions
     known = sorted(
-        (i for i, f in enumerate(funds) if f.listing < len(sessions)), key=lambda i: funds[i].ticker
+        (i for i, f in enumerate(funds) if f.inception < len(sessions)), key=lambda i: funds[i].ticker
     )
     chosen = [funds[i] for i in known]
     unknown = np.datetime64("NaT", "us")
@@ -163,7 +163,12 @@ def _listings(config: SimulationConfig, funds: Sequence[Fund], lives: Lives) -> 
             "name": _strings([f.name for f in chosen]),
             "asset_class": _strings([f.asset_class for f in chosen]),
             "currency": _strings(["AUD" if config.market == "asx" else "USD"] * len(chosen)),
-            "listed_on": _days([sessions[f.listing] if f.listing_known else unknown for f in chosen]),
+            "listed_on": _days(
+                [
+                    sessions[f.listing] if f.listing_known and f.listing < len(sessions) else unknown
+                    for f in chosen
+                ]
+            ),
             "delisted_on": _days(
                 [
                     sessions[lives.last[i]]

@@ -196,7 +196,8 @@ class SimulatedMarket:
     ----------
     bars : BAR_COLUMNS, as traded, sorted by ticker and session; ``adj_close`` is NaN (the vendor gives none).
     actions : ACTION_COLUMNS, dividends and splits as the vendor recorded them.
-    listings : LISTING_COLUMNS of every fund listed by the last session; some dates and fees are unknown.
+    listings : LISTING_COLUMNS of every fund with a bar by the last session (net asset values before listing
+        count); some dates and fees are unknown.
     reference : REFERENCE_COLUMNS: vix, us_10y_yield, au_10y_yield, audusd, cash_rate.
     """
 

@@ -2,6 +2,9 @@
 
 Every stream is drawn in session order: more sessions extend it and change nothing before; another fund has
 streams of its own. That is what makes the simulated market a prefix of itself.
+
+Philox is fixed for good; a numpy release may change how a distribution is drawn from it (NEP 19), which a
+test on a recorded digest would show.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from etf_pipeline.settings import SettingsError, load_settings
 
@@ -22,12 +22,17 @@ app = typer.Typer(
 )
 # Not a terminal: a table should not be squeezed into eighty columns.
 console = Console(width=None if sys.stdout.isatty() else 150)
-error_console = Console(stderr=True)
+# Nor should a message be broken in the middle of a path or a command.
+error_console = Console(stderr=True, soft_wrap=True)
 
 Market = Annotated[str | None, typer.Option(help="asx or us")]
 SourceOption = Annotated[str | None, typer.Option(help="simulated, files or yahoo")]
 PathOption = Annotated[Path | None, typer.Option(help="files source: a file or a directory")]
 WarehouseOption = Annotated[Path | None, typer.Option(help="directory of the DuckDB files")]
+
+
+class CommandError(ValueError):
+    """What was asked for cannot be done; the message says what can."""
 
 
 def configure(**options: Any) -> None:
@@ -64,6 +69,7 @@ def build(
         reference_path=reference_path, universe_file=universe_file, benchmark=benchmark, start=start, end=end,
         refetch=refetch,
     )  # fmt: skip
+    _source_opens()
     _run_job("build", None, quiet)
 
 
@@ -80,26 +86,31 @@ def daily(
 ) -> None:
     """One session: bring in its bars, recompute, publish its ranking."""
     configure(market=market, source=source, path=path, warehouse=warehouse)
-    if session is None:
-        from etf_pipeline.defs.resources import Pipeline
+    asked = _day(session)
+    _source_opens()
+    from etf_pipeline.runner import session_to_run
 
-        session = Pipeline(load_settings()).last_final_session().isoformat()
-    _run_job("daily", date.fromisoformat(session).isoformat(), quiet)
+    try:
+        day = session_to_run(load_settings(), asked)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    _run_job("daily", day, quiet)
 
 
 @app.command()
 def rank(
-    top: Annotated[int, typer.Option(help="how many funds")] = 20,
+    top: Annotated[int, typer.Option(help="how many funds", min=1)] = 20,
     session: Annotated[str | None, typer.Option(help="YYYY-MM-DD; the newest by default")] = None,
     excluded: Annotated[bool, typer.Option(help="show those left out, with the reason")] = False,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Print the ranking."""
     configure(warehouse=warehouse)
+    day = _day(session)
     from etf_pipeline.reports import ranking
 
     with _published().read_published() as connection:
-        ranking(connection, console, top=top, session=session, excluded=excluded)
+        ranking(connection, console, top=top, session=day, excluded=excluded)
 
 
 @app.command()
@@ -110,10 +121,11 @@ def explain(
 ) -> None:
     """Say where a fund stands and what its score is made of."""
     configure(warehouse=warehouse)
+    day = _day(session)
     from etf_pipeline.reports import explanation
 
     with _published().read_published() as connection:
-        explanation(connection, console, ticker=ticker, session=session)
+        explanation(connection, console, ticker=ticker, session=day)
 
 
 @app.command()
@@ -124,39 +136,52 @@ def sql(
     ] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value for $name in the query")] = None,
     csv: Annotated[bool, typer.Option(help="plain CSV on standard output")] = False,
-    limit: Annotated[int, typer.Option(help="rows shown; 0 for all")] = 50,
+    limit: Annotated[int, typer.Option(help="rows shown; 0 for all", min=0)] = 50,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Ask the published snapshot a question in SQL; it is read-only."""
     configure(warehouse=warehouse)
     if (query is None) == (file is None):
-        raise typer.BadParameter("give a query or --file, one of the two")
+        raise CommandError("give a query or --file, one of the two")
     text = query if query is not None else Path(str(file)).read_text(encoding="utf-8")
+    wrong = [p for p in param or [] if "=" not in p]
+    if wrong:
+        raise CommandError(f"--param {wrong[0]}: write name=value, for $name in the query")
     values = dict(p.split("=", 1) for p in param or [])
     with _published().read_published() as connection:
-        relation = connection.execute(text, values) if values else connection.execute(text)
-        names = [column[0] for column in relation.description]
-        rows = relation.fetchall()
+        answer = connection.execute(text, values) if values else connection.execute(text)
+        names = [column[0] for column in answer.description or ()]
+        everything = csv or limit == 0
+        rows = answer.fetchall() if everything else answer.fetchmany(limit + 1)
     if csv:
         import csv as csv_writer
 
-        writer = csv_writer.writer(sys.stdout)
+        writer = csv_writer.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
         return
-    shown = rows if limit == 0 else rows[:limit]
-    table = Table(*names)
-    for row in shown:
-        table.add_row(*(_cell(value) for value in row))
-    console.print(table)
-    if len(shown) < len(rows):
-        console.print(f"{len(shown)} of {len(rows)} rows; --limit 0 shows all")
+    from etf_pipeline.reports import print_rows
+
+    print_rows(console, names, rows if everything else rows[:limit])
+    if not everything and len(rows) > limit:
+        console.print(f"The first {limit} rows; --limit 0 shows all, --csv writes all.")
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _day(text: str | None) -> str | None:
+    """A session option as an ISO date, or None."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise CommandError(f"session {text}: write a date as YYYY-MM-DD ({error})") from error
+
+
+def _source_opens() -> None:
+    """Raise at once, before a run begins, where the source cannot be opened."""
+    from etf_pipeline.sources import open_source
+
+    open_source(load_settings())
 
 
 def _published():  # type: ignore[no-untyped-def]
@@ -166,29 +191,49 @@ def _published():  # type: ignore[no-untyped-def]
 
 
 def _run_job(name: str, partition: str | None, quiet: bool) -> None:
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("etf_pipeline").setLevel(logging.WARNING if quiet else logging.INFO)
     from etf_pipeline.runner import run_job
 
-    outcome = run_job(name, partition, on_step=None if quiet else lambda line: error_console.print(line))
+    def tell(line: str) -> None:
+        error_console.print(line, markup=False, highlight=False)
+
+    outcome = run_job(name, partition, on_step=None if quiet else tell)
     if not outcome.success:
-        error_console.print(f"[bold red]{name} failed[/]: {outcome.message}")
+        error_console.print(f"[bold red]{name} failed:[/] {escape(outcome.message)}", highlight=False)
         raise typer.Exit(1)
-    error_console.print(outcome.message)
+    tell(outcome.message)
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are one line, not a traceback."""
+    """Entry point: errors a user can mend are a line, not a traceback."""
     import duckdb
 
     from etf_pipeline.sources.base import SourceError
+    from etf_pipeline.storage.connection import WarehouseBusyError
 
+    mendable = (
+        SettingsError, CommandError, SourceError, WarehouseBusyError, OSError, UnicodeDecodeError, LookupError,
+        duckdb.Error,
+    )  # fmt: skip
     try:
         app()
-    except (SettingsError, SourceError, FileNotFoundError, LookupError, duckdb.Error) as error:
-        error_console.print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except mendable as error:
+        error_console.print(f"[bold red]error:[/] {escape(_message(error))}", highlight=False)
         sys.exit(2)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, KeyError):
+        return repr(error)
+    # DuckDB points at the place in the query under a blank line that helps nobody.
+    return str(error).replace("\n\n", "\n")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from etf_pipeline.core.scoring import COMPONENTS, EXCLUSIONS, InputStanding, ScoreRecord, explain
 
 SIMULATED = "SIMULATED MARKET: every fund and number below is invented."
+
+
+# A session that ranks less than this share of the fullest recent one is worth a hint.
+FEW = 0.7
 
 
 class NotRankedError(LookupError):
@@ -66,6 +73,8 @@ def ranking(
         )  # fmt: skip
     console.print(table)
     _left_out(connection, console, day, excluded)
+    if session is None:
+        _point_to_fullest(connection, console, day, counts[0])
     console.print(
         "Scores are 0-100 among that day's funds. Conf. is the share of the base weights whose component "
         "exists; 12-1 is the return from twelve months to one month ago. [bold]etf explain TICKER[/] takes one apart."
@@ -85,6 +94,12 @@ def explanation(
     record = score_record(connection, ticker, day)
     if _simulated(connection):
         console.print(f"[bold yellow]{SIMULATED}[/]")
+    about = connection.execute(
+        "SELECT name, asset_class FROM raw.listings_as_of(TIMESTAMP '9999-12-31') WHERE ticker = ?", [ticker]
+    ).fetchone()
+    if about and about[0]:
+        kind = f" ({about[1].replace('_', ' ')})" if about[1] else ""
+        console.print(f"[bold]{ticker}[/] {escape(about[0])}{kind}", highlight=False)
     told = explain(record)
     for line in told.reasons:
         console.print(escape(line), highlight=False)
@@ -108,6 +123,8 @@ def explanation(
             [ticker, day],
         ).fetchone()
         console.print(f"It has {row[0] if row else 0} observed sessions.")
+    if record.rank == 0:
+        _last_ranked(connection, console, ticker, day)
     events = connection.execute(
         "SELECT detected_on, severity, rule, action, evidence FROM market.quality_events WHERE ticker = ? "
         "AND detected_on <= ?::DATE AND severity <> 'info' ORDER BY detected_on DESC LIMIT 8",
@@ -188,6 +205,73 @@ def _session(connection: duckdb.DuckDBPyConnection, session: str | None) -> str:
     return session
 
 
+def print_rows(console: Console, names: list[str], rows: Sequence[tuple[object, ...]]) -> None:
+    """A query's rows as a table; as a list of name and value a row where the table would not fit."""
+    table = Table()
+    for name in names:
+        table.add_column(escape(name), no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    # Beyond the widest screen there is, so that it measures what the table would like to be.
+    wanted = Measurement.get(console, console.options.update(max_width=100_000), table).maximum
+    if wanted <= console.width:
+        console.print(table)
+        return
+    if not console.is_terminal:
+        console.print(table, width=wanted, crop=False)
+        return
+    longest = max(map(len, names))
+    for number, row in enumerate(rows, 1):
+        console.rule(f"row {number}", align="left")
+        for name, value in zip(names, row, strict=True):
+            console.print(f"{name:<{longest}}  {_cell(value)}", markup=False, highlight=False)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _point_to_fullest(connection: duckdb.DuckDBPyConnection, console: Console, day: str, ranked: int) -> None:
+    """Where the newest session ranks few because the source covers part of the market, say where more is."""
+    row = connection.execute(
+        """
+        WITH counts AS (
+            SELECT session, count(rank) AS ranked, count(*) FILTER (exclusion_reason = 'not_covered') AS uncovered
+            FROM scoring.composite_ranking WHERE session <= ?::DATE GROUP BY session ORDER BY session DESC LIMIT 60
+        )
+        SELECT session, ranked, (SELECT uncovered FROM counts WHERE session = ?::DATE)
+        FROM counts ORDER BY ranked DESC, session DESC LIMIT 1
+        """,
+        [day, day],
+    ).fetchone()
+    if row and row[2] and ranked < FEW * row[1]:
+        console.print(
+            f"The source covers only part of the market on {day}: it was not asked about {row[2]} funds. The "
+            f"fullest of the last 60 sessions is {row[0]} with {row[1]} funds ranked: "
+            f"[bold]etf rank --session {row[0]}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _last_ranked(connection: duckdb.DuckDBPyConnection, console: Console, ticker: str, day: str) -> None:
+    row = connection.execute(
+        "SELECT session, rank, ranked_funds FROM scoring.composite_ranking WHERE ticker = ? AND rank IS NOT NULL "
+        "AND session < ?::DATE ORDER BY session DESC LIMIT 1",
+        [ticker, day],
+    ).fetchone()
+    if row is None:
+        console.print("It was never ranked before.")
+        return
+    console.print(
+        f"It was last ranked on {row[0]}, at {row[1]} of {row[2]}: [bold]etf explain {ticker} --session {row[0]}[/]",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def _left_out(connection: duckdb.DuckDBPyConnection, console: Console, day: str, every_one: bool) -> None:
     rows = connection.execute(
         """
@@ -212,7 +296,8 @@ def _unknown(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -> st
     if row and row[0]:
         return f"{ticker} has no row on {day}; it is in the warehouse from {row[0]} to {row[1]}"
     near = connection.execute(
-        "SELECT DISTINCT ticker FROM raw.bars ORDER BY jaro_winkler_similarity(ticker, ?) DESC LIMIT 3",
+        "SELECT ticker FROM (SELECT DISTINCT ticker FROM raw.bars) "
+        "ORDER BY jaro_winkler_similarity(upper(ticker), upper(?)) DESC, ticker LIMIT 3",
         [ticker],
     ).fetchall()
     return f"{ticker} is not in this warehouse; nearest are {', '.join(str(n[0]) for n in near)}"

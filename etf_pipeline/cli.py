@@ -209,12 +209,13 @@ def main() -> None:
     """Entry point: errors a user can mend are a line, not a traceback."""
     import duckdb
 
+    from etf_pipeline.reports import NotRankedError
     from etf_pipeline.sources.base import SourceError
     from etf_pipeline.storage.connection import WarehouseBusyError
 
     mendable = (
-        SettingsError, CommandError, SourceError, WarehouseBusyError, OSError, UnicodeDecodeError, LookupError,
-        duckdb.Error,
+        SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, OSError,
+        UnicodeDecodeError, duckdb.Error,
     )  # fmt: skip
     try:
         app()
@@ -230,8 +231,6 @@ def main() -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, KeyError):
-        return repr(error)
     # DuckDB points at the place in the query under a blank line that helps nobody.
     return str(error).replace("\n\n", "\n")
 

@@ -42,14 +42,16 @@ GLIN = pd.DataFrame(
 Judged = tuple[BarPanel, pd.DataFrame, QualityResult]
 
 
-def _panel(bars: pd.DataFrame, market: Market) -> tuple[BarPanel, pd.DataFrame]:
+def _panel(
+    bars: pd.DataFrame, market: Market, actions: pd.DataFrame = NO_ACTIONS
+) -> tuple[BarPanel, pd.DataFrame]:
     """Wide bars; the last bar of a ticker is not final where at least five tickers end with it."""
     bars = bars.assign(volume=bars["volume"].astype(float))
     last = bars.groupby("ticker")["session"].transform("max")
     together = bars.groupby("ticker")["session"].max().value_counts()
     bars["is_final"] = ~((bars["session"] == last) & (last.map(together) >= 5))
     sessions = exchange_sessions(market, bars["session"].min().date(), bars["session"].max().date())
-    return from_long(bars, NO_ACTIONS, sessions)
+    return from_long(bars, actions, sessions)
 
 
 @lru_cache(maxsize=1)
@@ -166,7 +168,8 @@ def test_clean_us_data_raise_few_alarms(market_data: Path) -> None:
     bars = pd.read_parquet(market_data / "us" / "us_etf_ohlcv_adj_div_2026-05.parquet")
     bars = bars.rename(columns={"date": "session"}).assign(ticker=bars["ticker"].astype(str))
     bars = bars[bars.session >= "2018"].astype(dict.fromkeys(("open", "high", "low", "close"), float))
-    panel, off = _panel(bars.reset_index(drop=True), "us")
+    paid = bars[bars.dividend > 0].rename(columns={"session": "ex_date", "dividend": "value"})
+    panel, off = _panel(bars.reset_index(drop=True), "us", paid.assign(kind="dividend"))
     result = assess(panel, off, basis="split_adjusted")
     alarms = result.events[result.events.severity != "info"]
     assert not (alarms.severity == "error").any()

@@ -164,7 +164,7 @@ def sql(
 
     print_rows(console, names, rows if everything else rows[:limit])
     if not everything and len(rows) > limit:
-        console.print(f"The first {limit} rows; --limit 0 shows all, --csv writes all.")
+        console.print(f"The first {limit} rows; --limit 0 shows all, --csv writes all.", highlight=False)
 
 
 def _day(text: str | None) -> str | None:

@@ -218,11 +218,11 @@ def print_rows(console: Console, names: list[str], rows: Sequence[tuple[object, 
         console.print(table)
         return
     if not console.is_terminal:
-        console.print(table, width=wanted, crop=False)
+        Console(file=console.file, width=wanted).print(table)
         return
     longest = max(map(len, names))
     for number, row in enumerate(rows, 1):
-        console.rule(f"row {number}", align="left")
+        console.rule(f"row {number}", align="left", style="dim")
         for name, value in zip(names, row, strict=True):
             console.print(f"{name:<{longest}}  {_cell(value)}", markup=False, highlight=False)
 
@@ -230,7 +230,9 @@ def print_rows(console: Console, names: list[str], rows: Sequence[tuple[object, 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+    return str(value)
 
 
 def _point_to_fullest(connection: duckdb.DuckDBPyConnection, console: Console, day: str, ranked: int) -> None:

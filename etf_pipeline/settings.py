@@ -116,7 +116,6 @@ class Settings(BaseSettings):
     warehouse: Path = Field(Path("warehouse"), description="directory of the DuckDB files")
     seed: int = Field(7, ge=0, description="simulated source: which market")
     simulated_funds: int = Field(120, ge=12, le=5000, description="simulated source: how many funds")
-    workers: int = Field(2, ge=1, le=256, description="threads of the numeric stages")
     yahoo_requests_per_minute: int = Field(60, ge=1, le=2000)
     yahoo_url: str | None = Field(None, description="another address that speaks Yahoo's formats")
     refetch: bool = Field(False, description="ask the vendor again for what is already stored")
@@ -164,7 +163,6 @@ class Settings(BaseSettings):
         """The settings that change numbers: all but where things lie and how fast they run."""
         outside = {
             "warehouse",
-            "workers",
             "yahoo_requests_per_minute",
             "yahoo_url",
             "refetch",

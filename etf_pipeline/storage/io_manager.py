@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pandas as pd
 
+from etf_pipeline.storage.column_lineage import COLUMN_LINEAGE
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS, Contract
 from etf_pipeline.storage.lineage import RunInfo, Written
@@ -73,8 +74,22 @@ class WarehouseIOManager(dg.IOManager):
         return read_table(self._warehouse, table, where)
 
 
+def column_lineage(table: str) -> dg.TableColumnLineage:
+    """Where the columns of ``table`` come from, as Dagster shows it."""
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(asset_key=dg.AssetKey(asset.split(".")), column_name=name)
+                for asset, _, name in (source.rpartition(".") for source in sources)
+            ]
+            for column, sources in COLUMN_LINEAGE.get(table, {}).items()
+        }
+    )
+
+
 def _metadata(written: list[Written], table: str) -> dict[str, dg.MetadataValue]:
     return {
+        "dagster/column_lineage": dg.MetadataValue.column_lineage(column_lineage(table)),
         "dagster/row_count": dg.MetadataValue.int(sum(w.row_count for w in written)),
         "dagster/table_name": dg.MetadataValue.text(table),
         "content_hash": dg.MetadataValue.text(", ".join(dict.fromkeys(w.content_hash for w in written[-3:]))),

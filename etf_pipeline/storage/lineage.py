@@ -52,8 +52,9 @@ def record(
 ) -> Written:
     """Write one materialisation and its inputs; call it inside the write's own transaction.
 
-    ``inputs`` are asset names. An input counts with its newest materialisation; a partitioned input read
-    by an unpartitioned asset counts with the newest of every partition.
+    ``inputs`` are asset names; each counts with one materialisation: of the writer's own partition where
+    it has one, otherwise the newest. The raw tier only ever grows, so the newest materialisation of a
+    partitioned raw asset stands for all that was held by then, and the number of edges stays bounded.
     """
     connection.execute(
         "INSERT INTO meta.settings SELECT ?, ?, ? WHERE NOT EXISTS "
@@ -75,11 +76,12 @@ def record(
         connection.execute(
             """
             INSERT INTO meta.inputs
-            SELECT ?, max(materialization_id) FROM meta.materializations
+            SELECT ?, coalesce(max(materialization_id) FILTER (partition = ?), max(materialization_id))
+            FROM meta.materializations
             WHERE asset IN (SELECT unnest(?::VARCHAR[])) AND materialization_id < ?
-            GROUP BY asset, partition
+            GROUP BY asset
             """,
-            [identifier, list(inputs), identifier],
+            [identifier, partition, list(inputs), identifier],
         )
     return Written(asset, row_count, content_hash, changed, identifier)
 

@@ -30,7 +30,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_same_raw_tier_gives_the_same_hashes_elsewhere(built: Pipeline, tmp_path: Path) -> None:
-    again = small_market(tmp_path, DAY, workers=1)
+    again = small_market(tmp_path, DAY)
     run(again, "build")
     assert research_hashes(again.warehouse) == research_hashes(built.warehouse)
 

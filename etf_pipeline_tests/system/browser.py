@@ -179,7 +179,9 @@ def open_page(profile: Path, *, width: int = 1600, height: int = 1000) -> Iterat
             stderr=log,
         )
     try:
-        with connect(_page_address(profile, process), max_size=None) as socket:
+        # No keepalive: a page left alone for a minute would be taken for dead.
+        address = _page_address(profile, process)
+        with connect(address, max_size=None, ping_interval=None, close_timeout=2) as socket:
             page = Page(socket)
             page.send(
                 "Emulation.setDeviceMetricsOverride",

@@ -23,7 +23,7 @@ REASONS = (
     "presumed_delisted",  # silent for `silent_sessions` sessions while the market traded
     "not_covered",  # the source was not asked about this fund any more, or stopped for a whole group
     "quarantined",  # corporate-action doubt at the last close
-    "no_bar",  # no accepted bar in the last `max_stale_sessions` sessions
+    "no_bar",  # no accepted bar in the last `max_stale_sessions` sessions, or nobody's on this one
     "not_seasoned",  # fewer than `seasoning` accepted bars since listing
     "volume_unknown",  # the source recorded volume on less than half of the liquidity window
     "illiquid",  # median traded value below `min_median_traded_value`
@@ -164,7 +164,9 @@ def universe(
     reason[median < rules.min_median_traded_value] = CODE["illiquid"]
     reason[np.isnan(median)] = CODE["volume_unknown"]
     reason[observed < rules.seasoning] = CODE["not_seasoned"]
-    reason[(stale < 0) | (stale > rules.max_stale_sessions)] = CODE["no_bar"]
+    # A session of which no bar at all is known says nothing new about anybody: it is not ranked again.
+    unseen = ~accepted.any(axis=1, keepdims=True)
+    reason[(stale < 0) | (stale > rules.max_stale_sessions) | unseen] = CODE["no_bar"]
     reason[_doubt_state(doubt, accepted)] = CODE["quarantined"]
     reason[~covered | stopped] = CODE["not_covered"]
     reason[presumed] = CODE["presumed_delisted"]

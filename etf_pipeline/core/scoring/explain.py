@@ -17,7 +17,7 @@ EXCLUSIONS = {
     "presumed_delisted": "it has been silent for so long, while the market traded, that it is presumed gone",
     "not_covered": "the source was not asked about it for this session",
     "quarantined": "its recent prices are under a corporate-action doubt that is not resolved",
-    "no_bar": "it has no accepted bar in the last sessions",
+    "no_bar": "it has no accepted bar in the last sessions, or no fund has one on this session",
     "not_seasoned": "its history is too short",
     "volume_unknown": "its traded value is not known for long enough to judge its liquidity",
     "illiquid": "too little of it is traded",

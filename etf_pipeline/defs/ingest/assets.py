@@ -114,6 +114,9 @@ def listings(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> d
     owners=OWNERS,
     pool="warehouse",
     metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.macro"])},
+    # Before everything else in a run: the snapshot at its end holds these series too. An edge to it would say
+    # so as well, but the lineage page would then draw this asset among the last.
+    op_tags={"dagster/priority": "1"},
 )
 def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
     """Volatility index, yields and exchange rates, where the source has them."""

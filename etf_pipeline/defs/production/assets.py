@@ -51,7 +51,6 @@ def published_ranking(
     deps=[
         dg.AssetKey(["scoring", "composite_ranking"]),
         dg.AssetKey(["production", "published_ranking"]),
-        dg.AssetKey(["raw", "reference_series"]),
     ],
     group_name="production",
     kinds={"duckdb", "file"},

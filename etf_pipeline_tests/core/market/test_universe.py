@@ -99,7 +99,7 @@ def test_the_end_of_the_file_kills_nobody():
     case = Case()
     case.accepted[30:] = False
     assert not case.run().presumed_delisted.any()
-    assert case.reasons() == [("not_seasoned", 19), ("member", 14), ("not_covered", 27)]
+    assert case.reasons() == [("not_seasoned", 19), ("member", 11), ("no_bar", 3), ("not_covered", 27)]
 
 
 def test_a_file_that_ends_for_a_group_kills_nobody_in_it():
@@ -292,3 +292,18 @@ def test_a_foreign_code_is_named_as_such() -> None:
     )  # fmt: skip
     assert {REASONS[c] for c in panel.reason[:, 1]} == {"wrong_namespace"}
     assert panel.member[-1].tolist() == [True, False]
+
+
+def test_a_session_without_any_accepted_bar_is_not_ranked_on_old_closes() -> None:
+    sessions = np.arange("2024-01-01", "2024-01-21", dtype="datetime64[D]")
+    close = np.full((20, 3), 10.0)
+    accepted = np.ones((20, 3), bool)
+    accepted[-1] = False
+    accepted[-3, 0] = False
+    panel = universe(
+        sessions, close, close * 1e5, accepted, np.zeros((20, 3), bool),
+        rules=UniverseRules(seasoning=2, liquidity_window=5),
+    )  # fmt: skip
+    assert panel.member[-2].all()
+    assert panel.member[-3].all(), "one fund that did not trade stays"
+    assert {REASONS[c] for c in panel.reason[-1]} == {"no_bar"}

@@ -1,0 +1,17 @@
+"""What the fork server loads before the first fork: the package, and what a run would import as it goes.
+
+It starts no thread and leaves nothing open, so that its forks are as good as new processes.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import matplotlib.backends.backend_agg
+import matplotlib.figure
+
+from etf_pipeline_tests.crash import victim
+
+__all__ = ["matplotlib", "victim"]
+
+with dg.DagsterInstance.ephemeral():
+    pass

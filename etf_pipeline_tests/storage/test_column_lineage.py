@@ -1,0 +1,64 @@
+"""Column lineage names only what exists: columns of the table, columns of assets the table is read from."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from etf_pipeline.definitions import defs
+from etf_pipeline.storage.column_lineage import COLUMN_LINEAGE, RAW_BARS
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.io_manager import column_lineage
+
+# Columns that come from no other column: labels, and facts of the run.
+STAND_ALONE = {
+    "market.bars": {"split", "distribution", "has_actions"},  # of raw.actions, which is no asset of its own
+    "risk.volatility": {"model"},
+    "risk.beta": {"benchmark"},
+    "production.published_ranking": {"simulated", "published_at"},
+}
+TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars")}
+EDGES = [
+    (table, column, source)
+    for table, columns in COLUMN_LINEAGE.items()
+    for column, sources in columns.items()
+    for source in sources
+]
+
+
+def test_every_research_and_production_table_is_described() -> None:
+    described = {name for name in CONTRACTS if name.split(".")[0] not in {"raw", "meta"}}
+    assert set(COLUMN_LINEAGE) == described
+
+
+@pytest.mark.parametrize("table", COLUMN_LINEAGE)
+def test_every_column_has_sources_or_stands_alone(table: str) -> None:
+    columns = set(CONTRACTS[table].names)
+    assert set(COLUMN_LINEAGE[table]) == columns - STAND_ALONE.get(table, set())
+    assert all(COLUMN_LINEAGE[table].values())
+
+
+def test_every_source_column_exists() -> None:
+    unknown = []
+    for table, column, source in EDGES:
+        asset, _, name = source.rpartition(".")
+        if name not in CONTRACTS[TABLE_OF.get(asset, asset)].names:
+            unknown.append(f"{table}.{column} <- {source}")
+    assert not unknown
+
+
+def test_every_source_is_an_asset_that_the_graph_says_is_read() -> None:
+    graph = defs.resolve_asset_graph()
+    unread = []
+    for table, column, source in EDGES:
+        parents = graph.get(dg.AssetKey(table.split("."))).parent_keys
+        if dg.AssetKey(source.rpartition(".")[0].split(".")) not in parents:
+            unread.append(f"{table}.{column} <- {source}")
+    assert not unread
+
+
+def test_what_dagster_is_handed() -> None:
+    deps = column_lineage("scoring.composite_ranking").deps_by_column["final_score"]
+    named = {(dep.asset_key.to_user_string(), dep.column_name) for dep in deps}
+    assert ("scoring/component_scores", "momentum_score") in named
+    assert ("market/universe", "is_member") in named

@@ -1,0 +1,230 @@
+"""Settings: what is refused and how the refusal reads, what beats what, what changes the hash."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from etf_pipeline.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder and an environment without settings."""
+    monkeypatch.chdir(tmp_path)
+    for key in list(os.environ):
+        if key.upper().startswith("ETF_"):
+            monkeypatch.delenv(key)
+
+
+def refusal(**overrides: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**overrides)
+    return str(caught.value)
+
+
+def write(text: str, name: str = "etf.toml") -> None:
+    Path(name).write_text(text, encoding="utf-8")
+
+
+def test_defaults_are_a_simulated_asx_market() -> None:
+    settings = load_settings()
+    assert (settings.source, settings.market, settings.benchmark_ticker) == ("simulated", "asx", "MKT.SIM")
+    assert settings.windows.beta == 252
+
+
+def test_arguments_beat_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write('market = "us"\nseed = 1\nworkers = 3\n[windows]\nbeta = 100\nmomentum = 126\n')
+    assert load_settings().seed == 1
+    monkeypatch.setenv("ETF_SEED", "2")
+    monkeypatch.setenv("ETF_WINDOWS__BETA", "200")
+    settings = load_settings(seed=None, workers=4)
+    assert (settings.market, settings.seed, settings.workers) == ("us", 2, 4)
+    assert (settings.windows.beta, settings.windows.momentum) == (200, 126), "nested keys merge, key by key"
+    assert load_settings(seed=3).seed == 3
+
+
+def test_another_file_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write("seed = 1\n")
+    write("seed = 9\n", "other.toml")
+    monkeypatch.setenv("ETF_CONFIG", str(tmp_path / "other.toml"))
+    assert load_settings().seed == 9
+
+
+def test_a_named_file_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETF_CONFIG", "nowhere.toml")
+    assert refusal() == "ETF_CONFIG names nowhere.toml, which is not a file"
+
+
+@pytest.mark.parametrize(
+    "content", [b"market = ", b"[windows\nbeta = 3", b"\xff\xfe"], ids=["value", "table", "bytes"]
+)
+def test_a_broken_file_is_one_clear_line(content: bytes) -> None:
+    Path("etf.toml").write_bytes(content)
+    message = refusal()
+    assert message.startswith("etf.toml cannot be read as TOML: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("markte = 'asx'", "unknown key markte: allowed are adjusted, benchmark"),
+        ("[windows]\nbta = 100", "unknown key windows.bta: allowed are beta, momentum"),
+        (
+            "[universe]\nsize = 100",
+            "unknown key universe.size: allowed are include_leveraged, liquidity_window",
+        ),
+        ("[window]\nbeta = 100", "unknown key window: allowed are adjusted"),
+    ],
+)
+def test_unknown_keys_of_the_file_are_refused(text: str, told: str) -> None:
+    write(text)
+    assert told in refusal()
+
+
+def test_every_trouble_is_told_at_once() -> None:
+    write("market = 'nyse'\n[windows]\nbeta = 1\nbta = 2\n")
+    lines = refusal().splitlines()
+    assert len(lines) == 3
+    assert {line.split(" = ")[0].split(":")[0] for line in lines} == {
+        "market", "windows.beta", "unknown key windows.bta",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["ETF_MARKTE", "etf_markte", "ETF_WINDOW__BETA", "ETF_WINDOWS_BETA"])
+def test_unknown_environment_variables_are_refused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(key, "1")
+    message = refusal()
+    assert message.startswith(f"unknown environment variable {key}: allowed are ETF_ADJUSTED, ETF_BENCHMARK")
+    assert "ETF_WINDOWS__KEY" in message
+
+
+def test_unknown_nested_environment_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETF_UNIVERSE__SIZE", "1")
+    assert refusal().startswith("unknown key universe.size: allowed are include_leveraged")
+
+
+def test_where_tests_find_data_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETF_TEST_DATA", "/somewhere")
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("ETF_MARKET", "nyse", "market = 'nyse': Input should be 'asx' or 'us'"),
+        ("ETF_SOURCE", "csv", "source = 'csv': Input should be 'simulated', 'files' or 'yahoo'"),
+        ("ETF_WORKERS", "0", "workers = '0': .*allowed: 1 to 256"),
+        ("ETF_SIMULATED_FUNDS", "5", "simulated_funds = '5': .*allowed: 12 to 5000"),
+        ("ETF_SEED", "-1", "seed = '-1': Input should be greater than or equal to 0"),
+        ("ETF_WINDOWS__BETA", "7", "windows.beta = '7': .*allowed: 60 to 2520"),
+        ("ETF_WINDOWS__BETA", "long", "windows.beta = 'long': .*valid integer.*allowed: 60 to 2520"),
+        ("ETF_UNIVERSE__SEASONING", "0", "universe.seasoning = '0': .*allowed: 1 to 2520"),
+        ("ETF_START", "2024-02-30", "start = '2024-02-30': .*allowed: a date, YYYY-MM-DD"),
+        ("ETF_OPERATE_FROM", "soon", "operate_from = 'soon': .*allowed: a date, YYYY-MM-DD"),
+        ("ETF_ADJUSTED", "maybe", "adjusted = 'maybe': .*allowed: true or false"),
+        ("ETF_KNOWN_AT", "2024-01-01T00:00", "known_at = .*needs a time zone, e.g. 2021"),
+        ("ETF_WINDOWS", "3", "windows = 3: Input should be a valid dictionary"),
+        ("ETF_WINDOWS", "{", "\"windows\".*ETF_WINDOWS__BETA=252, or all as one JSON object"),
+        ("ETF_SOURCE", "files", "^source = 'files' needs path: a Parquet or CSV file"),
+        ("ETF_WINDOWS__MOMENTUM_SKIP", "126", r"^windows: momentum_skip \(126\) must be below half of momentum \(252\)"),
+        ("ETF_UNIVERSE__MAX_STALE_SESSIONS", "20", r"universe: max_stale_sessions \(20\) must be below silent_s"),
+    ],
+)  # fmt: skip
+def test_impossible_values(key: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(key, value)
+    message = refusal()
+    assert re.search(told, message), message
+    assert "\n" not in message
+    assert "Value error" not in message
+
+
+def test_rules_about_two_keys_say_both_values() -> None:
+    assert refusal(start=date(2024, 2, 1), end=date(2024, 1, 1)) == "start 2024-02-01 is after end 2024-01-01"
+    write("[windows]\nvolume_short = 60\nvolume_long = 60\n")
+    assert refusal() == "windows: volume_short (60) must be below volume_long (60)"
+
+
+def test_the_other_settings_do_not_hide_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETF_BENCHMARK", "STW.AX")
+    assert "STW.AX" not in refusal(source="files")
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ETF_END= etf build`` is how a shell unsets; an empty path must not become the current folder."""
+    for name in ("ETF_END", "ETF_PATH", "ETF_BENCHMARK", "ETF_WINDOWS__BETA"):
+        monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert (settings.end, settings.path, settings.benchmark, settings.windows.beta) == (None, None, None, 252)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"market": "us"},
+        {"seed": 8},
+        {"simulated_funds": 60},
+        {"start": date(2020, 1, 1)},
+        {"end": date(2026, 1, 5)},
+        {"benchmark": "AAA.SIM"},
+        {"windows": {"beta": 100}},
+        {"universe": {"include_leveraged": False}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_hash_changes_with_what_changes_numbers(change: dict[str, object]) -> None:
+    assert load_settings(**change).settings_hash() != load_settings().settings_hash()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"warehouse": Path("elsewhere")},
+        {"workers": 7},
+        {"refetch": True},
+        {"yahoo_requests_per_minute": 5},
+        {"operate_from": date(2025, 1, 6)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_hash_stays_with_what_does_not(change: dict[str, object]) -> None:
+    assert load_settings(**change).settings_hash() == load_settings().settings_hash()
+
+
+def test_every_setting_is_in_the_hash_or_knowingly_outside() -> None:
+    """A new key changes the hash unless it is named as one that does not change numbers."""
+    outside = set(Settings.model_fields) - set(load_settings().research_settings())
+    assert outside == {
+        "warehouse",
+        "workers",
+        "yahoo_requests_per_minute",
+        "yahoo_url",
+        "refetch",
+        "operate_from",
+    }
+
+
+def test_the_same_settings_hash_the_same_however_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    from_arguments = load_settings(windows={"beta": 100}, seed=3).settings_hash()
+    write("seed = 3\n")
+    monkeypatch.setenv("ETF_WINDOWS__BETA", "100")
+    assert load_settings().settings_hash() == from_arguments
+    assert len(from_arguments) == 16
+
+
+@pytest.mark.parametrize(
+    ("settings", "benchmark"),
+    [
+        ({"source": "files", "path": Path("x"), "market": "asx"}, "STW.AX"),
+        ({"source": "files", "path": Path("x"), "market": "us"}, "SPY"),
+        ({"source": "simulated", "market": "us"}, "MKT.SIM"),
+        ({"source": "simulated", "benchmark": "AAA.SIM"}, "AAA.SIM"),
+    ],
+)
+def test_the_benchmark_follows_market_and_source(settings: dict[str, object], benchmark: str) -> None:
+    assert load_settings(**settings).benchmark_ticker == benchmark

@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 export NUMBA_CACHE_DIR ?= $(CURDIR)/warehouse/.cache/numba
 export DAGSTER_HOME ?= $(CURDIR)
 export PYTHONWARNINGS ?= ignore::DeprecationWarning
+# dagster.yaml says the same; this also keeps its empty log folders out of the checkout.
+export DAGSTER_DISABLE_TELEMETRY ?= yes
+PORT   ?= 3000
 
 .PHONY: help run test ui lint bench lock clean queries browser
 
@@ -31,7 +34,7 @@ run: $(VENV)/.installed
 	$(BIN)/etf rank
 
 test: $(VENV)/.installed browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Browser tests use Debian's Chromium where it can be had, and skip with a reason where it cannot.
 browser:
@@ -41,7 +44,7 @@ browser:
 
 ui: $(VENV)/.installed
 	@mkdir -p warehouse
-	$(BIN)/dg dev --host 127.0.0.1 --port 3000
+	$(BIN)/dg dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

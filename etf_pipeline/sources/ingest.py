@@ -62,11 +62,14 @@ def ingest(
     wanted = list(tickers) if tickers is not None else source.tickers()
     report = IngestReport(tickers=len(wanted))
     todo = wanted
-    if source.resumable and not refetch:
-        done = answered(warehouse, source.name, market, start, end)
-        todo = [t for t in wanted if t not in done]
-        report.already_stored = len(wanted) - len(todo)
     missing = []
+    if source.resumable and not refetch:
+        known = answered(warehouse, source.name, market, start, end)
+        known = known[known["ticker"].isin(wanted)]
+        done = set(known["ticker"])
+        todo = [t for t in wanted if t not in done]
+        report.already_stored = len(done)
+        missing.append(known[known["status"] != "ok"])
     for fetch in source.fetch(todo, start, end) if todo else ():
         stored = append_fetch(warehouse, _raw(fetch, market, source.simulated), run_id)
         report.bars_received += len(fetch.bars)
@@ -93,26 +96,31 @@ def ingest_reference(source: Source, warehouse: Warehouse, start: date | None, e
 
 def answered(
     warehouse: Warehouse, source: str, market: str, start: date | None, end: date | None
-) -> set[str]:
-    """Tickers for which the vendor has given a final answer on this window.
+) -> pd.DataFrame:
+    """Tickers for which the vendor has given a final answer on this window, with the newest such answer.
 
     An answer is final when it is data, "no such symbol" or "nothing in the window", covers the window, and
     came when the window's last session was final. Refusals and server trouble are asked again.
+
+    Returns
+    -------
+    DataFrame with columns ticker, status, message, one row a ticker, sorted.
     """
     if not warehouse.path.exists() or end is None:
-        return set()
+        return pd.DataFrame({"ticker": [], "status": [], "message": []}, dtype=str)
     closed = session_close_utc(market, np.array([end], dtype="datetime64[D]"))[0] + FINAL_AFTER  # type: ignore[arg-type]
     with warehouse.read() as connection:
-        rows = connection.execute(
+        return connection.execute(
             """
-            SELECT DISTINCT c.ticker FROM raw.coverage c JOIN raw.fetches f USING (fetch_id)
+            SELECT c.ticker, arg_max(c.status, c.known_at) AS status, arg_max(c.message, c.known_at) AS message
+            FROM raw.coverage c JOIN raw.fetches f USING (fetch_id)
             WHERE f.source = ? AND f.market = ? AND c.status IN ('ok', 'no_such_symbol', 'empty')
               AND coalesce(c.requested_start, DATE '0001-01-01') <= coalesce(?::DATE, DATE '0001-01-01')
               AND coalesce(c.requested_end, c.last_session) >= ?::DATE AND c.known_at >= ?::TIMESTAMP
+            GROUP BY c.ticker ORDER BY c.ticker
             """,
             [source, market, start, end, pd.Timestamp(closed).to_pydatetime()],
-        ).fetchall()
-    return {str(row[0]) for row in rows}
+        ).df()
 
 
 def _raw(fetch: Fetch, market: str, simulated: bool) -> RawFetch:

@@ -249,9 +249,10 @@ def _refuse_out_of_order(connection: duckdb.DuckDBPyConnection, known_at: dateti
     ).fetchone()
     if row:
         raise OutOfOrderError(
-            f"{row[0]} {row[1]}: {detail} is said to be known at {known_at:%Y-%m-%d %H:%M} UTC, but "
-            f"versions of this fund known at {row[2]:%Y-%m-%d %H:%M} UTC are already held and the content "
-            "differs (rule: versions are appended in the order they were learned). Load older downloads first, or use another warehouse."
+            f"{row[0]} {row[1]}: {detail} is said to be known at {known_at:%Y-%m-%d %H:%M} UTC, but versions of "
+            f"this fund known at {row[2]:%Y-%m-%d %H:%M} UTC are already held and the content differs (rule: "
+            "versions are appended in the order they were learned). Load older downloads first, or use another "
+            "warehouse."
         )
 
 

@@ -18,8 +18,11 @@ def content_hash(frame: pd.DataFrame, contract: Contract) -> str:
     Floats enter bit for bit (every NaN as one NaN), dates as whole days, text as UTF-8.
     """
     columns = [c for c in contract.columns if not c.volatile]
-    key = [k for k in contract.key if k in {c.name for c in columns}]
-    ordered = frame.sort_values(key, kind="stable") if key and len(frame) > 1 else frame
+    # A categorical sorts by the order of its categories, which is no fact.
+    categorical = [c for c in frame.columns if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    frame = frame.astype(dict.fromkeys(categorical, object)) if categorical else frame
+    # A volatile part of the key is not hashed, but it orders the versions of one fact.
+    ordered = frame.sort_values(list(contract.key), kind="stable") if len(frame) > 1 else frame
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{contract.table}:{len(ordered)}".encode())
     for column in columns:
@@ -31,8 +34,9 @@ def content_hash(frame: pd.DataFrame, contract: Contract) -> str:
 def _column_bytes(series: pd.Series, kind: str) -> bytes:
     if kind == "VARCHAR":
         codes, categories = pd.factorize(series, sort=True, use_na_sentinel=True)
-        text = "\x00".join(str(c) for c in categories)
-        return text.encode() + b"\x01" + codes.astype("<i4").tobytes()
+        texts = [str(c).encode() for c in categories]
+        lengths = np.array([len(text) for text in texts], dtype="<i8")
+        return lengths.tobytes() + b"".join(texts) + codes.astype("<i4").tobytes()
     if kind == "DATE":
         return series.to_numpy(dtype="datetime64[D]").astype("<i8").tobytes()
     if kind == "TIMESTAMP":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pandas as pd
 
@@ -60,6 +62,7 @@ class WarehouseIOManager(dg.IOManager):
             RunInfo(context.run_id, self._settings_hash, self._settings),
             inputs=[table_name(dep.asset_key) for dep in context.asset_spec.deps],
             partitions=partitions,
+            started=_step_start(context),
         )
         context.add_output_metadata(_metadata(written, table))
 
@@ -96,3 +99,11 @@ def _metadata(written: list[Written], table: str) -> dict[str, dg.MetadataValue]
         "changed": dg.MetadataValue.bool(any(w.changed for w in written)),
         "materialization_id": dg.MetadataValue.int(written[-1].materialization_id),
     }
+
+
+def _step_start(context: dg.OutputContext) -> datetime | None:
+    """When the step that made this output began, UTC without a time zone, as the event log has it."""
+    stats = context.step_context.instance.get_run_step_stats(context.run_id, [context.step_key])
+    if not stats or stats[0].start_time is None:
+        return None
+    return datetime.fromtimestamp(stats[0].start_time, UTC).replace(tzinfo=None)

@@ -48,7 +48,7 @@ def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
 
     Raises
     ------
-    NoBarsError : the raw tier is empty, or its bars mix price bases.
+    NoBarsError : the raw tier is empty, its bars mix price bases, or none falls on a session.
     """
     with warehouse.read() as connection:
         bars = from_arrow(
@@ -86,6 +86,10 @@ def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
         np.datetime64(bars["session"].min(), "D"),
         np.datetime64(bars["session"].max(), "D"),
     )
+    if not len(sessions):
+        raise NoBarsError(
+            f"no bar of the raw tier falls on a session of the exchange: is market = {market!r} what it holds?"
+        )
     panel, off_session = from_long(bars, actions, sessions)
     days = np.asarray(bars["session"], dtype="datetime64[D]")
     row = np.searchsorted(sessions, days)

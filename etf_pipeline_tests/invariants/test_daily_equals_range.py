@@ -10,6 +10,9 @@ import pytest
 
 from etf_pipeline_tests.harness import Pipeline, rows, run, small_market, table_hash
 
+# One worker builds what these share.
+pytestmark = pytest.mark.xdist_group("daily")
+
 GO_LIVE = "2026-02-16"
 SESSIONS = ["2026-02-17", "2026-02-18", "2026-02-19", "2026-02-20", "2026-02-23"]
 TABLE = "production.published_ranking"

@@ -11,6 +11,9 @@ from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline_tests.conftest import ROOT
 from etf_pipeline_tests.harness import RESEARCH, Pipeline, research_hashes, rows, run, small_market
 
+# One worker builds what these share.
+pytestmark = pytest.mark.xdist_group("built")
+
 DAY = "2026-02-27"
 
 

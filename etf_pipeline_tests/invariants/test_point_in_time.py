@@ -37,6 +37,7 @@ def assert_cut_changes_nothing(full: Pipeline, directory: Path, session: str) ->
     assert len(rows(cut.warehouse, "scoring.composite_ranking")) > 0
 
 
+@pytest.mark.xdist_group("built")
 @pytest.mark.parametrize("session", SIMULATED_CUTS)
 def test_truncation_is_bit_identical_on_the_simulated_market(
     built: Pipeline, tmp_path: Path, session: str
@@ -44,6 +45,7 @@ def test_truncation_is_bit_identical_on_the_simulated_market(
     assert_cut_changes_nothing(built, tmp_path, session)
 
 
+@pytest.mark.xdist_group("built")
 def test_the_test_can_see_a_look_ahead(built: Pipeline, tmp_path: Path) -> None:
     """A full-sample statistic slipped into one table is found."""
     cut = Warehouse(tmp_path)
@@ -75,6 +77,7 @@ def real(market_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipelin
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.xdist_group("asx")
 @pytest.mark.parametrize("session", REAL_CUTS)
 def test_truncation_is_bit_identical_on_the_asx(real: Pipeline, tmp_path: Path, session: str) -> None:
     assert_cut_changes_nothing(real, tmp_path, session)

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-port=0",
 )
+MARGIN = 4  # pixels left around the boxes of a clipped picture
 # Visible elements whose own text, or title, is the one asked for; the innermost and last drawn first.
 FIND = """
 (wanted, selector) => [...document.querySelectorAll(selector)].filter(e => {
@@ -96,7 +97,7 @@ class Page:
             raise BrowserError(details.get("exception", {}).get("description", details["text"]))
         return result["result"].get("value")
 
-    def wait_for(self, expression: str, timeout: float = 20.0) -> Any:
+    def wait_for(self, expression: str, timeout: float = 30.0) -> Any:
         """Wait until a JavaScript expression is true, and return its value."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -115,18 +116,18 @@ class Page:
         """What a person could read on the page."""
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
 
-    def wait_for_text(self, text: str, timeout: float = 20.0) -> None:
+    def wait_for_text(self, text: str, timeout: float = 30.0) -> None:
         """Wait until the page shows ``text``."""
         self.wait_for(f"document.body && document.body.innerText.includes({json.dumps(text)})", timeout)
 
     def box(self, text: str, selector: str = "*") -> dict[str, float] | None:
-        """Where the element with exactly this text is, in pixels; None if it is not to be seen."""
+        """Where the element with exactly this text is, in pixels, scrolled to; None if there is none."""
         return self.evaluate(
-            f"(e => e && (b => ({{x: b.x, y: b.y, width: b.width, height: b.height}}))"
+            f"(e => e && (e.scrollIntoViewIfNeeded(), b => ({{x: b.x, y: b.y, width: b.width, height: b.height}}))"
             f"(e.getBoundingClientRect()))(({FIND})({json.dumps(text)}, {json.dumps(selector)}))"
         )
 
-    def click(self, text: str, selector: str = "button, a, [role]", timeout: float = 20.0) -> None:
+    def click(self, text: str, selector: str = "button, a, [role]", timeout: float = 30.0) -> None:
         """Press the mouse on the element with exactly this text, once it is there and has come to rest."""
         deadline = time.monotonic() + timeout
         before = None
@@ -152,9 +153,14 @@ class Page:
         for kind in ("rawKeyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
-    def screenshot(self, path: Path) -> Path:
-        """A picture of what the window shows, as PNG."""
-        data = self.send("Page.captureScreenshot", format="png")["data"]
+    def screenshot(self, path: Path, around: Iterable[Mapping[str, Any]] = ()) -> Path:
+        """A picture as PNG: of what the window shows, or of the part of it around some boxes."""
+        clip = {}
+        if edges := [(b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]) for b in around]:
+            left, top = (min(edge[side] for edge in edges) - MARGIN for side in (0, 1))
+            right, bottom = (max(edge[side] for edge in edges) + MARGIN for side in (2, 3))
+            clip["clip"] = {"x": left, "y": top, "width": right - left, "height": bottom - top, "scale": 1}
+        data = self.send("Page.captureScreenshot", format="png", **clip)["data"]
         path.write_bytes(base64.b64decode(data))
         return path
 

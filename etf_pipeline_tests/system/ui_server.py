@@ -99,7 +99,7 @@ class Ui:
 
 
 @contextmanager
-def running_ui(installation: Installation, *, timeout: float = 90.0) -> Iterator[Ui]:
+def running_ui(installation: Installation, *, timeout: float = 150.0) -> Iterator[Ui]:
     """Start ``dg dev`` on loopback; every process it started is gone at the end."""
     port = _free_port()
     log_path = installation.home / "warehouse" / "ui.log"

@@ -1,0 +1,217 @@
+"""Opening the warehouse: who waits, who is never disturbed, and what the refusals say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from etf_pipeline.storage.connection import (
+    SCHEMAS,
+    Warehouse,
+    WarehouseBusyError,
+    WarehouseMissingError,
+    ensure_schema,
+    transaction,
+)
+from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.publish import publish
+
+HOLDER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    warehouse = Warehouse(tmp_path / "warehouse")
+    with warehouse.write():
+        pass
+    return warehouse
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "open\n"
+        try:
+            yield process
+        finally:
+            if not process.stdin.closed:
+                process.stdin.close()
+
+
+@pytest.mark.parametrize("how", ["write", "read"])
+def test_a_busy_warehouse_says_who_and_what_to_do(warehouse: Warehouse, how: str) -> None:
+    with held_by_another_process(warehouse.path) as holder:
+        began = time.monotonic()
+        with (
+            pytest.raises(WarehouseBusyError) as caught,
+            getattr(warehouse, how)(wait_seconds=0.3),
+        ):
+            pass
+        waited = time.monotonic() - began
+    assert 0.3 <= waited < 5
+    message = str(caught.value)
+    assert str(warehouse.path) in message
+    assert "close it (readers should open published.duckdb) and run again" in message
+    assert str(holder.pid) in message, "DuckDB names the process that holds the file"
+
+
+def test_a_writer_waits_for_the_one_before(warehouse: Warehouse) -> None:
+    with held_by_another_process(warehouse.path) as holder:
+        assert holder.stdin is not None
+        closing = threading.Timer(0.4, holder.stdin.close)
+        closing.start()
+        with warehouse.write(wait_seconds=20) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        closing.join()
+
+
+def test_trouble_that_waiting_cannot_mend_is_not_waited_for(warehouse: Warehouse) -> None:
+    warehouse.path.write_bytes(b"this is no database" * 1000)
+    began = time.monotonic()
+    with pytest.raises(duckdb.Error, match="not a valid DuckDB database"), warehouse.write(wait_seconds=30):
+        pass
+    assert time.monotonic() - began < 5
+
+
+def test_a_reader_of_the_published_snapshot_is_undisturbed_by_a_write(warehouse: Warehouse) -> None:
+    publish(warehouse)
+    with warehouse.read_published() as reader:
+        with warehouse.write() as writer:
+            writer.execute("INSERT INTO meta.settings VALUES ('new', '{}', now())")
+            assert reader.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+            with warehouse.read_published() as second:
+                assert second.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+        publish(warehouse)
+        assert reader.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+    with warehouse.read_published() as reader:
+        assert reader.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
+
+
+def test_readers_cannot_write(warehouse: Warehouse) -> None:
+    publish(warehouse)
+    for opened in (warehouse.read, warehouse.read_published):
+        with opened() as connection, pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            connection.execute("DELETE FROM raw.bars")
+
+
+def test_nothing_there_is_said_with_the_remedy(tmp_path: Path) -> None:
+    nowhere = Warehouse(tmp_path / "none")
+    with (
+        pytest.raises(WarehouseMissingError, match=r"no warehouse at .*etf.duckdb: run `etf build` first"),
+        nowhere.read(),
+    ):
+        pass
+    with (
+        pytest.raises(WarehouseMissingError, match=r"nothing is published at .*published.duckdb"),
+        nowhere.read_published(),
+    ):
+        pass
+    assert not nowhere.directory.exists(), "asking leaves nothing behind"
+
+
+def test_a_new_warehouse_has_every_table_and_view(warehouse: Warehouse) -> None:
+    with warehouse.read() as connection:
+        schemas = {
+            row[0] for row in connection.execute("SELECT schema_name FROM duckdb_schemas()").fetchall()
+        }
+        tables = {
+            f"{schema}.{table}"
+            for schema, table in connection.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables()"
+            ).fetchall()
+        }
+        views = {
+            f"{schema}.{view}"
+            for schema, view in connection.execute(
+                "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+            ).fetchall()
+        }
+        for view in views:
+            connection.execute(f"SELECT * FROM {view}")
+    assert set(SCHEMAS) <= schemas
+    assert set(CONTRACTS) <= tables
+    assert {"main.latest_ranking", "main.fund_card", "main.data_health", "raw.restatements"} <= views
+
+
+def test_opening_again_changes_nothing_and_rows_stay(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+        connection.execute("CHECKPOINT")
+    before = warehouse.path.read_bytes()
+    with warehouse.write():
+        pass
+    assert warehouse.path.read_bytes() == before
+
+
+def test_a_changed_view_is_replaced_and_rows_stay(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+        connection.execute("CREATE OR REPLACE VIEW main.latest_ranking AS SELECT 1 AS outdated")
+        connection.execute("UPDATE meta.schema_fingerprint SET fingerprint = 'of an older version'")
+    with warehouse.write() as connection:
+        names = [c[0] for c in connection.execute("SELECT * FROM latest_ranking").description]
+        assert "final_score" in names
+        assert connection.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
+
+
+def test_the_schema_comes_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    from etf_pipeline.storage import connection as module
+
+    def broken(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE VIEW main.broken AS SELECT * FROM nowhere")
+
+    monkeypatch.setattr(module, "create_views", broken)
+    with duckdb.connect() as memory:
+        with pytest.raises(duckdb.CatalogException):
+            ensure_schema(memory)
+        assert memory.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+def test_a_transaction_is_all_or_nothing() -> None:
+    with duckdb.connect() as memory:
+        memory.execute("CREATE TABLE t (i INT)")
+
+        def interrupted() -> None:
+            with transaction(memory):
+                memory.execute("INSERT INTO t VALUES (1)")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert memory.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        with transaction(memory):
+            memory.execute("INSERT INTO t VALUES (1)")
+        assert memory.execute("SELECT count(*) FROM t").fetchone() == (1,)
+
+
+def test_an_error_in_the_transaction_is_the_one_reported() -> None:
+    """DuckDB aborts the transaction itself on some errors; the rollback must not hide the reason."""
+    with duckdb.connect() as memory:
+        memory.execute("CREATE TABLE t (i INT PRIMARY KEY)")
+        memory.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(duckdb.ConstraintException, match=r"[Dd]uplicate key"), transaction(memory):
+            memory.execute("INSERT INTO t VALUES (1)")
+
+
+def test_the_connection_closes_after_an_error(warehouse: Warehouse) -> None:
+    with pytest.raises(RuntimeError, match="mine"), warehouse.write():
+        raise RuntimeError("mine")
+    with held_by_another_process(warehouse.path):
+        pass

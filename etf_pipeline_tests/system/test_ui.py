@@ -1,0 +1,217 @@
+"""The Dagster UI in a browser: the graph by stage from left to right, a session materialised by hand.
+
+``UPDATE_ASSET_GRAPH=1 pytest etf_pipeline_tests/system/test_ui.py`` also takes the README's picture anew.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+import duckdb
+import pytest
+from PIL import Image
+
+from etf_pipeline_tests.conftest import ROOT
+from etf_pipeline_tests.system.browser import Page, chromium_path, open_page
+from etf_pipeline_tests.system.ui_server import Installation, Ui, install, running_ui
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(chromium_path() is None, reason="no Chromium here: apt-get install chromium"),
+    # One warehouse, one UI: with --dist loadgroup they are set up once.
+    pytest.mark.xdist_group("ui"),
+]
+
+SESSION = "2026-02-20"
+STAGES = ("ingest", "market", "risk", "signals", "scoring", "production")
+ASSETS = 17
+# Groups and assets by name (a box's text goes on with counts and states).
+BOXES = """
+[...document.querySelectorAll('svg foreignObject')].map(e => {
+  const box = e.getBoundingClientRect(), name = (e.textContent.match(/^[a-z_]+/) || [''])[0];
+  return {name, x: box.x, y: box.y, width: box.width, height: box.height};
+}).filter(box => box.name)
+"""
+MATERIALISED = """
+[...document.querySelectorAll('svg foreignObject *')]
+  .filter(e => getComputedStyle(e).borderTopColor === 'rgb(46, 204, 129)').length
+"""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A built warehouse of a small simulated market."""
+    home = tmp_path_factory.mktemp("ui") / "checkout"
+    chosen = install(home, source="simulated", simulated_funds=24, end="2026-02-27", seed=7)
+    chosen.etf("build", "--quiet")
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def ui(installation: Installation) -> Iterator[Ui]:
+    with running_ui(installation) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(ui: Ui, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with open_page(tmp_path_factory.mktemp("chromium"), width=2000, height=1600) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pictures")
+
+
+def published(installation: Installation) -> list[tuple[date, int]]:
+    with duckdb.connect(str(installation.warehouse / "etf.duckdb"), read_only=True) as connection:
+        return connection.execute(
+            "SELECT session, count(*) FROM production.published_ranking GROUP BY session ORDER BY session"
+        ).fetchall()
+
+
+def open_whole_graph(page: Page, ui: Ui) -> list[dict[str, float | str]]:
+    """The lineage page with every group open; where its boxes are, once they have come to rest."""
+    groups = quote(",".join(f"global@global:{stage}" for stage in STAGES))
+    page.goto(f"{ui.address}/asset-groups?expanded={groups}")
+    page.wait_for(f"{BOXES}.length >= {ASSETS + len(STAGES)}")
+    before = None
+    for _ in range(40):
+        boxes = list(page.evaluate(BOXES))
+        if boxes == before:
+            return boxes
+        before = boxes
+        time.sleep(0.5)
+    raise AssertionError("the graph does not come to rest")
+
+
+def test_groups_are_drawn_from_left_to_right_by_stage(page: Page, ui: Ui) -> None:
+    page.goto(f"{ui.address}/asset-groups")
+    page.wait_for(f"{BOXES}.length >= {len(STAGES)}")
+    left = {box["name"]: box["x"] for box in page.evaluate(BOXES)}
+    assert set(STAGES) <= set(left)
+    assert left["ingest"] < left["market"] < left["risk"] < left["scoring"] < left["production"]
+    assert left["market"] < left["signals"] < left["scoring"]
+
+
+def test_every_edge_of_the_open_graph_runs_to_the_right(page: Page, ui: Ui) -> None:
+    boxes = {str(box["name"]): box for box in open_whole_graph(page, ui)}
+    left = {name: float(box["x"]) for name, box in boxes.items()}
+    right = {name: left[name] + float(box["width"]) for name, box in boxes.items()}
+    nodes = ui.ask("{ assetNodes { assetKey { path } dependencyKeys { path } } }")["assetNodes"]
+    assert len(nodes) == ASSETS
+
+    wrong = [
+        f"{source['path']} -> {node['assetKey']['path']}"
+        for node in nodes
+        for source in node["dependencyKeys"]
+        if left[source["path"][-1]] >= left[node["assetKey"]["path"][-1]]
+    ]
+    assert not wrong
+    # No stage reaches over into the columns of a later one; market may share its last column, no more.
+    assert right["ingest"] <= left["market"] < left["risk"]
+    assert max(right["market"], right["risk"], right["signals"]) <= left["scoring"]
+    assert right["scoring"] <= left["production"]
+
+
+def test_daily_is_materialised_for_a_session_by_hand(
+    page: Page, ui: Ui, installation: Installation, pictures: Path
+) -> None:
+    assert published(installation) == []
+    page.goto(f"{ui.address}/jobs")
+    page.click("daily", "a")
+    page.click("Materialize all…", "button")
+    page.click("Show all partitions")
+    page.replace_text("input[placeholder*='2026-01-05']", SESSION)
+    page.press("Enter", 13)
+    page.wait_for_text("1 partition")
+    page.screenshot(pictures / "launch.png")
+    page.click("Launch 1 run", "button")
+
+    deadline = time.monotonic() + 120
+    runs = []
+    while time.monotonic() < deadline:
+        runs = ui.runs("daily")
+        if runs and runs[0]["status"] in {"SUCCESS", "FAILURE", "CANCELED"}:
+            break
+        time.sleep(1)
+    assert [run["status"] for run in runs] == ["SUCCESS"], [ui.failures(run["runId"]) for run in runs]
+    assert {"key": "dagster/partition", "value": SESSION} in runs[0]["tags"]
+
+    # Opens at once: the UI and its servers never hold the file.
+    rows = published(installation)
+    assert [session.isoformat() for session, _ in rows] == [SESSION]
+    assert rows[0][1] >= 20
+
+    page.goto(f"{ui.address}/runs/{runs[0]['runId']}")
+    page.wait_for_text("Success")
+    page.wait_for_text("RUN_SUCCESS")
+    page.screenshot(pictures / "run.png")
+
+
+def test_asset_page_shows_columns_metadata_plots_and_checks(page: Page, ui: Ui, pictures: Path) -> None:
+    page.goto(f"{ui.address}/assets/scoring/composite_ranking")
+    for text in ("weighted mean of the components [0-100]", "unique (ticker, session)", "top_10", "DuckDB"):
+        page.wait_for_text(text)
+    page.screenshot(pictures / "composite_ranking.png")
+    page.click("[Show Markdown]", "*")
+    width = page.wait_for(
+        "(i => i && i.naturalWidth)(document.querySelector('img[src^=\"data:image/png\"]'))"
+    )
+    assert width > 300
+    page.screenshot(pictures / "plot.png")
+
+    page.goto(f"{ui.address}/assets/scoring/composite_ranking?view=checks")
+    for check in ("contract", "ranks_are_complete", "scores_add_up", "only_members_are_ranked"):
+        page.wait_for_text(check)
+    page.wait_for_text("This is a blocking asset check.")
+    page.screenshot(pictures / "checks.png")
+
+    page.goto(f"{ui.address}/assets/market/quality_events")
+    page.wait_for_text("events_by_rule")
+    page.screenshot(pictures / "quality_events.png")
+
+
+def test_materialisation_carries_column_lineage(ui: Ui) -> None:
+    query = """{ assetNodeOrError(assetKey: {path: ["scoring", "composite_ranking"]}) { ... on AssetNode {
+        assetMaterializations(limit: 1) { metadataEntries { label ... on TableColumnLineageMetadataEntry {
+            lineage { columnName columnDeps { assetKey { path } columnName } } } } } } } }"""
+    entries = ui.ask(query)["assetNodeOrError"]["assetMaterializations"][0]["metadataEntries"]
+    lineage = next(entry["lineage"] for entry in entries if entry["label"] == "dagster/column_lineage")
+    final = next(column["columnDeps"] for column in lineage if column["columnName"] == "final_score")
+    assert {"assetKey": {"path": ["scoring", "component_scores"]}, "columnName": "risk_score"} in final
+
+
+def test_picture_of_the_whole_graph(page: Page, ui: Ui, pictures: Path) -> None:
+    boxes = open_whole_graph(page, ui)
+    # All but the two partitioned assets are drawn as up to date.
+    page.wait_for(f"{MATERIALISED} === {ASSETS - 2}")
+    picture = page.screenshot(pictures / "asset_graph.png", around=boxes)
+    with Image.open(picture) as image:
+        assert min(image.size) > 800
+    if os.environ.get("UPDATE_ASSET_GRAPH"):
+        with Image.open(picture) as image:
+            image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
+                ROOT / "docs" / "asset_graph.png", optimize=True
+            )
+
+
+def test_nothing_but_this_machine_is_asked(page: Page) -> None:
+    assert page.requested == {"127.0.0.1"}
+    assert not page.errors
+
+
+def test_nothing_is_written_beside_the_warehouse(installation: Installation) -> None:
+    assert {entry.name for entry in installation.home.iterdir()} == {
+        "dagster.yaml",
+        "workspace.yaml",
+        "warehouse",
+    }

@@ -1,0 +1,211 @@
+"""What the reports print, on rankings small enough to be known by heart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from etf_pipeline.core.scoring import COMPONENTS
+from etf_pipeline.reports import NotRankedError, explanation, print_rows, ranking, score_record
+from etf_pipeline.storage.connection import ensure_schema
+
+INPUTS = [item.name for parts in COMPONENTS.values() for item in parts]
+DAYS = [f"2026-01-{day:02d}" for day in range(5, 10)]
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty warehouse in memory, every table in place."""
+    with duckdb.connect() as memory:
+        ensure_schema(memory)
+        yield memory
+
+
+def told(connection: duckdb.DuckDBPyConnection, session: str | None = None, width: int = 150) -> str:
+    screen = io.StringIO()
+    ranking(connection, Console(file=screen, width=width), top=5, session=session, excluded=False)
+    return screen.getvalue()
+
+
+def tell_of(connection: duckdb.DuckDBPyConnection, ticker: str, session: str | None = None) -> str:
+    screen = io.StringIO()
+    explanation(connection, Console(file=screen, width=150), ticker=ticker, session=session)
+    return screen.getvalue()
+
+
+def session_of(
+    connection: duckdb.DuckDBPyConnection, day: str, ranked: int, left_out: dict[str, int]
+) -> None:
+    """A session with ``ranked`` ranked funds F00, F01, ... and some left out, by reason."""
+    rows = [(f"F{n:02d}", n + 1, 90.0 - n, None) for n in range(ranked)]
+    rows += [
+        (f"{reason[:3]}{n}".upper(), None, None, reason)
+        for reason, count in left_out.items()
+        for n in range(count)
+    ]
+    for ticker, rank, score, reason in rows:
+        weight = None if rank is None else 1.0
+        connection.execute(
+            "INSERT INTO scoring.composite_ranking BY NAME SELECT ? AS ticker, ?::DATE AS session, ?::INT AS rank, "
+            "?::DOUBLE AS raw_score, ?::DOUBLE AS final_score, ?::DOUBLE AS momentum_weight, "
+            "CASE WHEN ? THEN 0.0 END AS risk_weight, CASE WHEN ? THEN 0.0 END AS volume_weight, "
+            "CASE WHEN ? THEN 0.35 END AS confidence, ? AS ranked_funds, ? AS exclusion_reason",
+            [ticker, day, rank, score, score, weight, rank is not None, rank is not None, rank is not None, ranked, reason],
+        )  # fmt: skip
+        connection.execute(
+            "INSERT INTO market.universe VALUES (?, ?::DATE, ?, ?, 300, 0, 1e6)",
+            [ticker, day, rank is not None, reason],
+        )
+        if rank is not None:
+            connection.execute(
+                "INSERT INTO scoring.component_scores BY NAME SELECT ? AS ticker, ?::DATE AS session, "
+                f"?::DOUBLE AS momentum_score, {', '.join(f'0 AS {name}_count' for name in INPUTS)}",
+                [ticker, day, score],
+            )
+
+
+def test_nothing_ranked_says_where_to_look(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 0, {"illiquid": 2})
+    with pytest.raises(NotRankedError, match="FROM data_health"):
+        told(connection)
+
+
+def test_the_table_and_who_was_left_out(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 6, {"illiquid": 2, "quarantined": 1})
+    text = told(connection)
+    assert f"Ranking at the close of {DAYS[0]}: 6 funds ranked, 3 left out" in text
+    assert "F04" in text
+    assert "F05" not in text, "only the top five were asked for"
+    assert "illiquid: too little of it is traded" in text
+    assert "ILL0, ILL1" in text
+    assert text.index("illiquid") < text.index("quarantined"), "the commonest reason first"
+    assert "SIMULATED" not in text
+
+
+def test_a_simulated_market_is_labelled(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 1, {})
+    connection.execute(
+        "INSERT INTO raw.fetches VALUES ('f', 'simulated', 'asx', true, '', 'as_traded', '', now(), 1, 1, 'r')"
+    )
+    for text in (told(connection), tell_of(connection, "F00")):
+        assert text.startswith("SIMULATED MARKET")
+
+
+def test_a_thin_newest_session_points_to_the_fullest(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 9, {})
+    session_of(connection, DAYS[1], 10, {})
+    session_of(connection, DAYS[2], 10, {})
+    session_of(connection, DAYS[3], 4, {"not_covered": 6})
+    hint = next(line for line in told(connection).splitlines() if "etf rank --session" in line)
+    assert (
+        f"not asked about 6 funds. The fullest of the last 60 sessions is {DAYS[2]} with 10 funds ranked"
+        in hint
+    )
+    assert "etf rank --session" not in told(connection, session=DAYS[3]), (
+        "who names a session knows which he wants"
+    )
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [(9, {"not_covered": 1}), (4, {"illiquid": 6}), (10, {})],
+    ids=["nearly full", "covered", "full"],
+)
+def test_no_hint_where_there_is_nothing_to_gain(
+    connection: duckdb.DuckDBPyConnection, newest: tuple[int, dict[str, int]]
+) -> None:
+    session_of(connection, DAYS[0], 10, {})
+    session_of(connection, DAYS[1], *newest)
+    assert "etf rank --session" not in told(connection)
+
+
+def test_a_fund_left_out_today_says_when_it_was_ranked(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 3, {})
+    session_of(connection, DAYS[1], 2, {"quarantined": 1})
+    connection.execute(
+        "INSERT INTO scoring.composite_ranking BY NAME SELECT 'F02' AS ticker, ?::DATE AS session, "
+        "2 AS ranked_funds, 'quarantined' AS exclusion_reason",
+        [DAYS[1]],
+    )
+    text = tell_of(connection, "F02")
+    assert "is not ranked: its recent prices are under a corporate-action doubt" in text
+    assert f"It was last ranked on {DAYS[0]}, at 3 of 3: etf explain F02 --session {DAYS[0]}" in text
+    assert "It was never ranked before." in tell_of(connection, "QUA0")
+
+
+def test_what_happens_later_is_not_told_of_an_earlier_session(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    session_of(connection, DAYS[1], 1, {})
+    for day, rule in ((DAYS[0], "stale_run"), (DAYS[1], "bad_print")):
+        connection.execute(
+            "INSERT INTO market.quality_events BY NAME SELECT 'F00' AS ticker, ?::DATE AS session_start, "
+            "?::DATE AS session_end, ?::DATE AS detected_on, ? AS rule, 'warning' AS severity, "
+            "'quarantined' AS action, 'evidence with [brackets]' AS evidence",
+            [day, day, day, rule],
+        )
+    earlier = tell_of(connection, "F00", DAYS[0])
+    assert "stale_run" in earlier
+    assert "bad_print" not in earlier
+    assert "[brackets]" in earlier
+    assert "bad_print" in tell_of(connection, "F00")
+
+
+def test_the_score_is_taken_apart_to_its_points(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    record = score_record(connection, "F01", DAYS[0])
+    assert (record.rank, record.ranked, record.raw_score, record.confidence) == (2, 2, 89.0, 0.35)
+    assert record.scores == {"momentum": 89.0}
+    assert "89.0000" in tell_of(connection, "F01")
+
+
+def test_a_fund_without_a_row_on_the_day(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    session_of(connection, DAYS[1], 1, {})
+    with pytest.raises(
+        NotRankedError, match=f"F01 has no row on {DAYS[1]}; it is in the warehouse from {DAYS[0]}"
+    ):
+        tell_of(connection, "F01")
+
+
+def test_near_names_do_not_depend_on_case(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 1, {})
+    for ticker in ("VAS.AX", "VGS.AX", "BOND.AX", "ZZZ.AX"):
+        connection.execute(
+            "INSERT INTO raw.bars BY NAME SELECT ? AS ticker, ?::DATE AS session, 0 AS occurrence, now()::TIMESTAMP AS "
+            "known_at, 'f' AS fetch_id, 'as_traded' AS basis, true AS is_final, false AS withdrawn",
+            [ticker, DAYS[0]],
+        )
+    with pytest.raises(NotRankedError, match=r"vas is not in this warehouse; nearest are VAS.AX, VGS.AX, "):
+        tell_of(connection, "vas")
+
+
+NAMES = ["ticker", "a_rather_long_column_name", "value"]
+ROWS = [("A", "x" * 30, 0.1234567), ("B", None, 12345678.9)]
+
+
+def printed(width: int, terminal: bool) -> str:
+    screen = io.StringIO()
+    print_rows(Console(file=screen, width=width, force_terminal=terminal, color_system=None), NAMES, ROWS)
+    return screen.getvalue()
+
+
+def test_rows_that_fit_are_a_table() -> None:
+    text = printed(100, terminal=True)
+    assert "│ A      │ xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx │ 0.123457 │" in text
+    assert "│ 12345679 │" in text
+
+
+def test_rows_that_do_not_fit_a_screen_are_listed_one_by_one() -> None:
+    text = printed(40, terminal=True)
+    assert "row 1 ─" in text
+    assert "ticker                     A\n" in text
+    assert "a_rather_long_column_name  \n" in text, "NULL is empty"
+    assert "value                      12345679\n" in text
+
+
+def test_a_table_for_a_file_is_as_wide_as_it_must_be() -> None:
+    assert "│ A      │ xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx │ 0.123457 │" in printed(40, terminal=False)

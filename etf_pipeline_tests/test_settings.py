@@ -38,12 +38,12 @@ def test_defaults_are_a_simulated_asx_market() -> None:
 
 
 def test_arguments_beat_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    write('market = "us"\nseed = 1\nworkers = 3\n[windows]\nbeta = 100\nmomentum = 126\n')
+    write('market = "us"\nseed = 1\nsimulated_funds = 30\n[windows]\nbeta = 100\nmomentum = 126\n')
     assert load_settings().seed == 1
     monkeypatch.setenv("ETF_SEED", "2")
     monkeypatch.setenv("ETF_WINDOWS__BETA", "200")
-    settings = load_settings(seed=None, workers=4)
-    assert (settings.market, settings.seed, settings.workers) == ("us", 2, 4)
+    settings = load_settings(seed=None, simulated_funds=40)
+    assert (settings.market, settings.seed, settings.simulated_funds) == ("us", 2, 40)
     assert (settings.windows.beta, settings.windows.momentum) == (200, 126), "nested keys merge, key by key"
     assert load_settings(seed=3).seed == 3
 
@@ -119,7 +119,7 @@ def test_where_tests_find_data_is_no_setting(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("ETF_MARKET", "nyse", "market = 'nyse': Input should be 'asx' or 'us'"),
         ("ETF_SOURCE", "csv", "source = 'csv': Input should be 'simulated', 'files' or 'yahoo'"),
-        ("ETF_WORKERS", "0", "workers = '0': .*allowed: 1 to 256"),
+        ("ETF_YAHOO_REQUESTS_PER_MINUTE", "0", "yahoo_requests_per_minute = '0': .*allowed: 1 to 2000"),
         ("ETF_SIMULATED_FUNDS", "5", "simulated_funds = '5': .*allowed: 12 to 5000"),
         ("ETF_SEED", "-1", "seed = '-1': Input should be greater than or equal to 0"),
         ("ETF_WINDOWS__BETA", "7", "windows.beta = '7': .*allowed: 60 to 2520"),
@@ -185,7 +185,6 @@ def test_the_hash_changes_with_what_changes_numbers(change: dict[str, object]) -
     "change",
     [
         {"warehouse": Path("elsewhere")},
-        {"workers": 7},
         {"refetch": True},
         {"yahoo_requests_per_minute": 5},
         {"operate_from": date(2025, 1, 6)},
@@ -201,7 +200,6 @@ def test_every_setting_is_in_the_hash_or_knowingly_outside() -> None:
     outside = set(Settings.model_fields) - set(load_settings().research_settings())
     assert outside == {
         "warehouse",
-        "workers",
         "yahoo_requests_per_minute",
         "yahoo_url",
         "refetch",

@@ -13,13 +13,14 @@ from etf_pipeline.core.market.returns import total_return as compute_total_retur
 from etf_pipeline.core.market.universe import REASONS, UniverseRules
 from etf_pipeline.core.market.universe import universe as compute_universe
 from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.defs.table_asset import table_asset
 from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import lines
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.panels import panel_axes, read_facts, read_raw_market
 
-OWNERS = ["team:data"]
+OWNER = "team:data"
 RAW = [
     dg.AssetKey(["raw", "price_history"]),
     dg.AssetKey(["raw", "raw_prices"]),
@@ -32,7 +33,7 @@ def _out(name: str, description: str) -> dg.AssetOut:
         key=["market", name],
         group_name="market",
         kinds={"duckdb", "numpy"},
-        owners=OWNERS,
+        owners=[OWNER],
         description=description,
         metadata={"dagster/column_schema": table_schema(CONTRACTS[f"market.{name}"])},
     )
@@ -105,15 +106,7 @@ def assessed_market(pipeline: PipelineResource) -> Iterator[dg.Output[pd.DataFra
     yield dg.Output(judged, "bars", metadata={"refused_bars": int(refused.sum())})
 
 
-@dg.asset(
-    key=["market", "total_return"],
-    ins={"bars": dg.AssetIn(["market", "bars"]), "sessions": dg.AssetIn(["market", "sessions"])},
-    group_name="market",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["market.total_return"])},
-)
+@table_asset("market.total_return", reads={"bars": "market.bars", "sessions": "market.sessions"}, owner=OWNER)
 def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Total return from the previous accepted bar: price, splits and distributions, over holes too."""
     axis, tickers = panel_axes(sessions, bars)
@@ -138,15 +131,11 @@ def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     ).assign(return_basis=returns.return_basis)
 
 
-@dg.asset(
-    key=["market", "universe"],
-    ins={"bars": dg.AssetIn(["market", "bars"]), "sessions": dg.AssetIn(["market", "sessions"])},
-    group_name="market",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    deps=[dg.AssetKey(["raw", "listings"])],
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["market.universe"])},
+@table_asset(
+    "market.universe",
+    reads={"bars": "market.bars", "sessions": "market.sessions"},
+    after=["raw.listings"],
+    owner=OWNER,
 )
 def universe(
     bars: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource

@@ -5,28 +5,20 @@ import pandas as pd
 
 from etf_pipeline.defs.partitions import daily_sessions
 from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.defs.table_asset import table_asset
 from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.lineage import utc_now
 from etf_pipeline.storage.publish import publish
 
 OWNERS = ["team:research"]
 
 
-@dg.asset(
-    key=["production", "published_ranking"],
-    ins={
-        "ranking": dg.AssetIn(["scoring", "composite_ranking"]),
-        "scores": dg.AssetIn(["scoring", "component_scores"]),
-    },
-    deps=[dg.AssetKey(["raw", "raw_prices"])],
-    group_name="production",
-    kinds={"duckdb"},
-    owners=OWNERS,
-    pool="warehouse",
+@table_asset(
+    "production.published_ranking",
+    reads={"ranking": "scoring.composite_ranking", "scores": "scoring.component_scores"},
+    after=["raw.raw_prices"],
     partitions_def=daily_sessions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["production.published_ranking"])},
 )
 def published_ranking(
     context: dg.AssetExecutionContext,

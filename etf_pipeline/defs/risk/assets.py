@@ -7,27 +7,14 @@ import pandas as pd
 from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.risk import ewma_volatility, rolling_beta
 from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.defs.table_asset import table_asset
 from etf_pipeline.plots import band
-from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.panels import column_of, panel_axes
 
-OWNERS = ["team:research"]
-INS = {
-    "returns": dg.AssetIn(["market", "total_return"]),
-    "sessions": dg.AssetIn(["market", "sessions"]),
-}
+READS = {"returns": "market.total_return", "sessions": "market.sessions"}
 
 
-@dg.asset(
-    key=["risk", "volatility"],
-    ins=INS,
-    group_name="risk",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["risk.volatility"])},
-)
+@table_asset("risk.volatility", reads=READS)
 def volatility(
     returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
 ) -> dg.Output[pd.DataFrame]:
@@ -53,15 +40,7 @@ def volatility(
     return dg.Output(frame, metadata={"volatility_over_time": dg.MetadataValue.md(plot)})
 
 
-@dg.asset(
-    key=["risk", "beta"],
-    ins=INS,
-    group_name="risk",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["risk.beta"])},
-)
+@table_asset("risk.beta", reads=READS)
 def beta(
     returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
 ) -> dg.Output[pd.DataFrame]:

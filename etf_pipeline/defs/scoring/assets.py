@@ -14,30 +14,22 @@ from etf_pipeline.core.scoring import (
     exclusion_reasons,
 )
 from etf_pipeline.defs.resources import PipelineResource
+from etf_pipeline.defs.table_asset import table_asset
 from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import histogram, markdown_table
-from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.panels import panel_axes
 
-OWNERS = ["team:research"]
 
-
-@dg.asset(
-    key=["scoring", "component_scores"],
-    ins={
-        "universe": dg.AssetIn(["market", "universe"]),
-        "sessions": dg.AssetIn(["market", "sessions"]),
-        "momentum": dg.AssetIn(["signals", "momentum"]),
-        "volume": dg.AssetIn(["signals", "volume"]),
-        "volatility": dg.AssetIn(["risk", "volatility"]),
-        "beta": dg.AssetIn(["risk", "beta"]),
+@table_asset(
+    "scoring.component_scores",
+    reads={
+        "universe": "market.universe",
+        "sessions": "market.sessions",
+        "momentum": "signals.momentum",
+        "volume": "signals.volume",
+        "volatility": "risk.volatility",
+        "beta": "risk.beta",
     },
-    group_name="scoring",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["scoring.component_scores"])},
 )
 def component_scores(
     universe: pd.DataFrame,
@@ -73,18 +65,13 @@ def component_scores(
     return frame.astype({name: "Int32" for name in frame.columns if name.endswith("_rank")})
 
 
-@dg.asset(
-    key=["scoring", "composite_ranking"],
-    ins={
-        "scores": dg.AssetIn(["scoring", "component_scores"]),
-        "universe": dg.AssetIn(["market", "universe"]),
-        "sessions": dg.AssetIn(["market", "sessions"]),
+@table_asset(
+    "scoring.composite_ranking",
+    reads={
+        "scores": "scoring.component_scores",
+        "universe": "market.universe",
+        "sessions": "market.sessions",
     },
-    group_name="scoring",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["scoring.composite_ranking"])},
 )
 def composite_ranking(
     scores: pd.DataFrame, universe: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource

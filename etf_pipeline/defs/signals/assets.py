@@ -1,6 +1,5 @@
 """Momentum and volume signals of every fund at every close."""
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 
@@ -8,25 +7,11 @@ from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.signals import accumulation
 from etf_pipeline.core.signals import momentum as compute_momentum
 from etf_pipeline.defs.resources import PipelineResource
-from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.io_manager import table_schema
+from etf_pipeline.defs.table_asset import table_asset
 from etf_pipeline.storage.panels import panel_axes
 
-OWNERS = ["team:research"]
 
-
-@dg.asset(
-    key=["signals", "momentum"],
-    ins={
-        "returns": dg.AssetIn(["market", "total_return"]),
-        "sessions": dg.AssetIn(["market", "sessions"]),
-    },
-    group_name="signals",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["signals.momentum"])},
-)
+@table_asset("signals.momentum", reads={"returns": "market.total_return", "sessions": "market.sessions"})
 def momentum(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource) -> pd.DataFrame:
     """Total-return momentum over twelve and six months, the last month left out."""
     windows = pipeline.settings.windows
@@ -43,18 +28,9 @@ def momentum(returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineRe
     )
 
 
-@dg.asset(
-    key=["signals", "volume"],
-    ins={
-        "bars": dg.AssetIn(["market", "bars"]),
-        "returns": dg.AssetIn(["market", "total_return"]),
-        "sessions": dg.AssetIn(["market", "sessions"]),
-    },
-    group_name="signals",
-    kinds={"duckdb", "numpy"},
-    owners=OWNERS,
-    pool="warehouse",
-    metadata={"dagster/column_schema": table_schema(CONTRACTS["signals.volume"])},
+@table_asset(
+    "signals.volume",
+    reads={"bars": "market.bars", "returns": "market.total_return", "sessions": "market.sessions"},
 )
 def volume(
     bars: pd.DataFrame, returns: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource

@@ -143,6 +143,8 @@ def sql(
     configure(warehouse=warehouse)
     if (query is None) == (file is None):
         raise CommandError("give a query or --file, one of the two")
+    if query is not None and not query.strip():
+        raise CommandError("the query is empty")
     text = query if query is not None else Path(str(file)).read_text(encoding="utf-8")
     wrong = [p for p in param or [] if "=" not in p]
     if wrong:

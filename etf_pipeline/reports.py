@@ -192,7 +192,10 @@ def _session(connection: duckdb.DuckDBPyConnection, session: str | None) -> str:
         "SELECT min(session), max(session) FROM scoring.composite_ranking WHERE rank IS NOT NULL"
     ).fetchone()
     if not row or row[1] is None:
-        raise NotRankedError('no session has a ranking: look at `etf sql "FROM data_health"` for why')
+        raise NotRankedError(
+            "no session has a ranking; why: "
+            '`etf sql "SELECT exclusion_reason, count(*) FROM scoring.composite_ranking GROUP BY 1"`'
+        )
     if session is None:
         return str(row[1])
     known = connection.execute(

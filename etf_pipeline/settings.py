@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     simulated_funds: int = Field(120, ge=12, le=5000, description="simulated source: how many funds")
     yahoo_requests_per_minute: int = Field(60, ge=1, le=2000)
     yahoo_url: str | None = Field(None, description="another address that speaks Yahoo's formats")
+    min_daily_coverage: float = Field(
+        0.85, ge=0, le=1, description="share of the usual funds a session needs before it is published"
+    )
     refetch: bool = Field(False, description="ask the vendor again for what is already stored")
     windows: Windows = Field(default_factory=Windows)
     universe: Universe = Field(default_factory=Universe)
@@ -167,6 +170,7 @@ class Settings(BaseSettings):
             "yahoo_url",
             "refetch",
             "operate_from",
+            "min_daily_coverage",
         }
         return json.loads(self.model_dump_json(exclude=outside))
 

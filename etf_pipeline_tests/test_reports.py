@@ -70,7 +70,7 @@ def session_of(
 
 def test_nothing_ranked_says_where_to_look(connection: duckdb.DuckDBPyConnection) -> None:
     session_of(connection, DAYS[0], 0, {"illiquid": 2})
-    with pytest.raises(NotRankedError, match="FROM data_health"):
+    with pytest.raises(NotRankedError, match="SELECT exclusion_reason"):
         told(connection)
 
 
@@ -89,7 +89,7 @@ def test_the_table_and_who_was_left_out(connection: duckdb.DuckDBPyConnection) -
 def test_a_simulated_market_is_labelled(connection: duckdb.DuckDBPyConnection) -> None:
     session_of(connection, DAYS[0], 1, {})
     connection.execute(
-        "INSERT INTO raw.fetches VALUES ('f', 'simulated', 'asx', true, '', 'as_traded', '', now(), 1, 1, 'r')"
+        "INSERT INTO raw.fetches VALUES ('f', 'simulated', 'asx', true, '', 'as_traded', '', true, now(), now(), 1, 1, 'r')"
     )
     for text in (told(connection), tell_of(connection, "F00")):
         assert text.startswith("SIMULATED MARKET")

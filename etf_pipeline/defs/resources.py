@@ -1,6 +1,6 @@
 """What assets are handed: the settings, the warehouse and the source, opened when first used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from functools import cached_property
 
@@ -10,9 +10,11 @@ import numpy as np
 from etf_pipeline.core.market.calendar import last_final_session
 from etf_pipeline.settings import Settings
 from etf_pipeline.sources import Source, open_source
+from etf_pipeline.storage.bitemporal import refuse_other_market
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.io_manager import WarehouseIOManager
 from etf_pipeline.storage.lineage import RunInfo
+from etf_pipeline.storage.run_lock import run_lock
 
 
 class Pipeline:
@@ -54,8 +56,22 @@ class Pipeline:
 
 def build_resources(pipeline: Pipeline) -> dict[str, object]:
     """The resources of every job, for one installation."""
+
+    @dg.resource(
+        description="Settings, warehouse and source; holds the warehouse's run lock while a run lasts."
+    )
+    def locked_pipeline(_: dg.InitResourceContext) -> Iterator[Pipeline]:
+        with run_lock(pipeline.warehouse.directory):
+            refuse_other_market(
+                pipeline.warehouse,
+                market=pipeline.settings.market,
+                simulated=pipeline.source.simulated,
+                source=pipeline.source.name,
+            )
+            yield pipeline
+
     return {
-        "pipeline": pipeline,
+        "pipeline": locked_pipeline,
         "io_manager": WarehouseIOManager(
             pipeline.warehouse, pipeline.settings.settings_hash(), pipeline.settings.research_settings()
         ),

@@ -108,6 +108,7 @@ class Fetch:
     bars, actions, coverage : frames with BAR_COLUMNS, ACTION_COLUMNS, COVERAGE_COLUMNS. Within
         ``[requested_start, requested_end]`` of an ``ok`` ticker the bars are all the vendor has, so a
         session held in the warehouse and absent here has been withdrawn.
+    has_distributions : whether this source supplies distributions at all (of whichever fund and day).
     """
 
     source: str
@@ -118,6 +119,7 @@ class Fetch:
     bars: pd.DataFrame
     actions: pd.DataFrame
     coverage: pd.DataFrame
+    has_distributions: bool = True
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from etf_pipeline.storage.connection import Warehouse
 
 log = logging.getLogger(__name__)
 
+# A vendor corrects recent days and announces distributions late; each daily fetch asks for them again.
+CORRECTION_DAYS = 35
 # The vendor's last bar can still change for so long after the close.
 FINAL_AFTER = np.timedelta64(45, "m")
 
@@ -82,6 +84,58 @@ def ingest(
     return report
 
 
+def daily_window(warehouse: Warehouse, first: date, start: date | None) -> date | None:
+    """From which day on a daily run must ask, so that nothing is glued together that does not fit.
+
+    Adjusted prices are restated back to the first day at every distribution or split, so all of them are
+    asked for again. Prices as traded stay as they are: the last CORRECTION_DAYS, for the vendor's corrections
+    and late distributions, or all since the newest session held, so that no gap is left.
+
+    Parameters
+    ----------
+    first : first session of the run.  start : the settings' first session, None for all on offer.
+    """
+    if not warehouse.path.exists():
+        return start
+    with warehouse.read() as connection:
+        row = connection.execute(
+            "SELECT (SELECT max(session) FROM raw.bars), "
+            "(SELECT bool_and(basis = 'as_traded') FROM raw.fetches WHERE bars > 0)"
+        ).fetchone()
+    if not row or row[0] is None or not row[1]:
+        return start
+    return min(first - timedelta(days=CORRECTION_DAYS), row[0] + timedelta(days=1))
+
+
+def incomplete_sessions(
+    warehouse: Warehouse, sessions: Sequence[str], min_share: float
+) -> list[tuple[str, int, int]]:
+    """(session, funds with a bar, funds usual) where too few funds have a bar to be ranked against each other.
+
+    Usual is the median of the five sessions before. Up to three funds may always be missing: thin funds do
+    not trade every day.
+    """
+    found = []
+    with warehouse.read() as connection:
+        for day in sessions:
+            row = connection.execute(
+                """
+                WITH counts AS (
+                    SELECT session, count(DISTINCT ticker) AS funds FROM raw.bars_latest
+                    WHERE session <= ?::DATE AND session > ?::DATE - 15 GROUP BY session
+                ),
+                before AS (SELECT funds FROM counts WHERE session < ?::DATE ORDER BY session DESC LIMIT 5)
+                SELECT coalesce((SELECT funds FROM counts WHERE session = ?::DATE), 0),
+                       coalesce((SELECT median(funds) FROM before), 0)
+                """,
+                [day, day, day, day],
+            ).fetchone()
+            held, usual = (int(row[0]), int(row[1])) if row else (0, 0)
+            if held == 0 or (held < min_share * usual and usual - held > 3):
+                found.append((day, held, usual))
+    return found
+
+
 def ingest_listings(source: Source, warehouse: Warehouse) -> int:
     """Store what the source says of each fund; returns how many facts are new."""
     return append_listings(warehouse, source.listings(), datetime.now(UTC), f"{source.name}-listings")
@@ -135,4 +189,5 @@ def _raw(fetch: Fetch, market: str, simulated: bool) -> RawFetch:
         bars=fetch.bars,
         actions=fetch.actions,
         coverage=fetch.coverage,
+        has_distributions=fetch.has_distributions,
     )

@@ -15,6 +15,11 @@ import pandas as pd
 import pyarrow as pa
 
 from etf_pipeline.storage.connection import Warehouse, transaction
+from etf_pipeline.storage.lineage import utc_now
+
+
+class MixedSourcesError(ValueError):
+    """A fetch does not belong into this warehouse: other market, other kind of price, simulated or not."""
 
 
 class OutOfOrderError(ValueError):
@@ -35,6 +40,7 @@ class RawFetch:
     bars: pd.DataFrame
     actions: pd.DataFrame
     coverage: pd.DataFrame
+    has_distributions: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,14 +67,16 @@ LISTING_VALUES = (
 def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended:
     """Store one fetch in one transaction: log, coverage, and a version of each bar and action that differs.
 
-    Where prices are ``as_traded`` the adjusted close says nothing that the actions do not, and vendors
-    rewrite all of it at each distribution: a change of that column alone is then no new version.
+    Where prices are ``as_traded`` and distributions come with them, the adjusted close says nothing that
+    they do not, and vendors rewrite all of it at each one: a change of that column alone is then no new
+    version.
 
     A bar is withdrawn where an ``ok`` ticker's answer covers its session and does not hold it. Running
     the same fetch again adds no version.
 
     Raises
     ------
+    MixedSourcesError : the warehouse holds another market, kind of price, or simulated beside real data.
     OutOfOrderError : a ticker would get a version older than, or as old as, one already held with other
         content. Load older downloads first, or into another warehouse.
     """
@@ -87,7 +95,8 @@ def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended
         connection.register("in_actions", actions)
         connection.register("in_coverage", _to_arrow(fetch.coverage))
         with transaction(connection):
-            _stage(connection, fetch.basis, known_at)
+            _refuse_mixture(connection, fetch)
+            _stage(connection, fetch.basis, known_at, adj_close_counts=not fetch.has_distributions)
             _refuse_out_of_order(connection, known_at, fetch.detail)
             added = {
                 table: _insert_versions(connection, table, staged, columns, known_at, fetch_id)
@@ -104,10 +113,11 @@ def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended
                 [fetch_id, known_at],
             )
             connection.execute(
-                "INSERT INTO raw.fetches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO raw.fetches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     fetch_id, fetch.source, fetch.market, fetch.simulated, fetch.detail, fetch.basis,
-                    fetch.basis_evidence, known_at, len(fetch.bars), added["raw.bars"], run_id,
+                    fetch.basis_evidence, fetch.has_distributions, known_at, utc_now(), len(fetch.bars),
+                    added["raw.bars"], run_id,
                 ],
             )  # fmt: skip
     return Appended(fetch_id, added["raw.bars"], added["raw.actions"])
@@ -160,7 +170,56 @@ def _append_facts(
             )
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime) -> None:
+def refuse_other_market(warehouse: Warehouse, *, market: str, simulated: bool, source: str) -> None:
+    """Refuse a run before it writes anything where the warehouse holds another market or kind of data.
+
+    Raises
+    ------
+    MixedSourcesError : it names what is held, what was asked for, and what to do.
+    """
+    if not warehouse.path.exists():
+        return
+    with warehouse.write() as connection:
+        held = connection.execute(
+            "SELECT market, simulated, source, detail FROM raw.fetches WHERE bars > 0 LIMIT 1"
+        ).fetchone()
+    if held and (held[0], held[1]) != (market, simulated):
+        raise MixedSourcesError(
+            f"{warehouse.directory} holds {'simulated' if held[1] else 'real'} data of market {held[0]} from "
+            f"{held[2]} ({held[3]}), and this run is for source {source}, market {market}. Nothing was written: "
+            "name another directory (--warehouse DIR or ETF_WAREHOUSE), or set source and market to what it holds."
+        )
+
+
+def _refuse_mixture(connection: duckdb.DuckDBPyConnection, fetch: RawFetch) -> None:
+    """One warehouse holds one market, one kind of price, and either simulated or real data."""
+    held = connection.execute(
+        "SELECT market, simulated, basis, has_distributions, source, detail FROM raw.fetches "
+        "WHERE bars > 0 LIMIT 1"
+    ).fetchone()
+    if held is None or fetch.bars.empty:
+        return
+    names = ["market", "simulated", "price basis", "has distributions"]
+    new = (fetch.market, fetch.simulated, fetch.basis, fetch.has_distributions)
+    if fetch.simulated and held[1] and held[5] != fetch.detail:
+        raise MixedSourcesError(
+            f"this warehouse holds the {held[5]}; the {fetch.detail} is another invention. Nothing was stored: "
+            "give each its own directory (--warehouse DIR or ETF_WAREHOUSE)."
+        )
+    if fetch.basis == "total_return_adjusted":
+        names.pop()  # such prices have the distributions in them, listed or not
+    unlike = [f"{n}: {h} held, {f} offered" for n, h, f in zip(names, held, new, strict=False) if h != f]
+    if unlike:
+        raise MixedSourcesError(
+            f"this warehouse holds bars of {held[4]} ({held[5]}); {fetch.source} ({fetch.detail}) differs in "
+            f"{'; '.join(unlike)}. Returns and rankings across them would mean nothing, so nothing was stored: "
+            "give each its own directory (--warehouse DIR or ETF_WAREHOUSE)."
+        )
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime, *, adj_close_counts: bool
+) -> None:
     """Temp tables new_bars and new_actions: what differs from what was held at ``known_at``, withdrawals too."""
     connection.execute(
         """
@@ -195,7 +254,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime
         WHERE h.known_at IS NULL OR h.withdrawn OR h.basis <> ?
            OR (f.open, f.high, f.low, f.close, f.volume, f.is_final)
               IS DISTINCT FROM (h.open, h.high, h.low, h.close, h.volume, h.is_final)
-           OR (? <> 'as_traded' AND f.adj_close IS DISTINCT FROM h.adj_close)
+           OR ((? OR ? <> 'as_traded') AND f.adj_close IS DISTINCT FROM h.adj_close)
         UNION ALL BY NAME
         SELECT h.ticker, h.session, h.occurrence, NULL::DOUBLE AS open, NULL::DOUBLE AS high,
                NULL::DOUBLE AS low, NULL::DOUBLE AS close, NULL::DOUBLE AS adj_close, NULL::DOUBLE AS volume,
@@ -204,7 +263,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, basis: str, known_at: datetime
         LEFT JOIN fresh f ON f.ticker = h.ticker AND f.session = h.session AND f.occurrence = h.occurrence
         WHERE f.ticker IS NULL AND NOT h.withdrawn
         """,
-        [basis, basis, basis],
+        [basis, basis, adj_close_counts, basis],
     )
     connection.execute(
         """
@@ -242,10 +301,12 @@ def _refuse_out_of_order(connection: duckdb.DuckDBPyConnection, known_at: dateti
             ) GROUP BY ticker
         ) h USING (ticker)
         WHERE h.known_at > ? OR (h.known_at = ? AND EXISTS (
-            SELECT 1 FROM raw.bars b WHERE b.ticker = n.ticker AND b.session = n.session AND b.known_at = ?))
+            SELECT 1 FROM raw.bars b WHERE b.ticker = n.ticker AND b.session = n.session AND b.known_at = ?
+            UNION ALL
+            SELECT 1 FROM raw.actions a WHERE a.ticker = n.ticker AND a.ex_date = n.session AND a.known_at = ?))
         ORDER BY ALL LIMIT 1
         """,
-        [known_at, known_at, known_at],
+        [known_at, known_at, known_at, known_at],
     ).fetchone()
     if row:
         raise OutOfOrderError(

@@ -70,6 +70,42 @@ RULES: tuple[Rule, ...] = (
         "WHERE sessions_spanned = 1 AND (total_return > 3 OR total_return < -0.9)",
     ),
     Rule(
+        "market.bars",
+        "few_withdrawals",
+        "Vendors have withdrawn at most half a per cent of the bars they once gave.",
+        "warn",
+        "SELECT count(*) FILTER (withdrawn) AS withdrawn, count(*) AS bars FROM (SELECT withdrawn FROM raw.bars "
+        "QUALIFY row_number() OVER (PARTITION BY ticker, session, occurrence ORDER BY known_at DESC) = 1) "
+        "HAVING count(*) FILTER (withdrawn) > 0.005 * count(*)",
+    ),
+    Rule(
+        "market.sessions",
+        "no_empty_session",
+        "Every session of the last year has at least one bar.",
+        "warn",
+        "SELECT session FROM market.sessions WHERE bars = 0 "
+        "AND session > (SELECT max(session) FROM market.sessions) - INTERVAL 365 DAY",
+    ),
+    Rule(
+        "market.total_return",
+        "returns_are_known",
+        "At most one in a hundred returns between two accepted bars is unknown. If more are: look at the price "
+        "basis in raw.fetches, and declare `adjusted`.",
+        "error",
+        "SELECT count(*) FILTER (total_return IS NULL) AS unknown, count(*) AS returns FROM market.total_return "
+        "WHERE sessions_spanned > 0 HAVING count(*) FILTER (total_return IS NULL) > 0.01 * count(*)",
+    ),
+    Rule(
+        "scoring.component_scores",
+        "risk_is_known",
+        "On the newest session, at most a tenth of the members with momentum lack a risk score. If more do, the "
+        "benchmark has lost its bars: set `benchmark` to a fund that has them.",
+        "error",
+        "SELECT count(*) FILTER (risk_score IS NULL) AS without, count(*) AS funds FROM scoring.component_scores "
+        "WHERE momentum_score IS NOT NULL AND session = (SELECT max(session) FROM scoring.component_scores) "
+        "HAVING count(*) FILTER (risk_score IS NULL) > 0.1 * count(*)",
+    ),
+    Rule(
         "market.universe",
         "no_doubted_member",
         "No member of the universe is under a corporate-action doubt.",

@@ -145,5 +145,10 @@ def _stored_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
     ).fetchone()
     if not known:
         return None
+    tables = connection.execute(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables"
+    ).fetchall()
+    if not set(CONTRACTS) <= {str(row[0]) for row in tables}:
+        return None
     row = connection.execute("SELECT fingerprint FROM meta.schema_fingerprint").fetchone()
     return str(row[0]) if row else None

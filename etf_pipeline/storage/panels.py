@@ -14,6 +14,10 @@ from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.tables import from_arrow
 
 
+class BenchmarkMissingError(LookupError):
+    """The market fund of the settings has no accepted bar."""
+
+
 class NoBarsError(ValueError):
     """The raw tier holds no bars to work on."""
 
@@ -30,7 +34,7 @@ class RawMarket:
     listings : newest facts per ticker.
     coverage_end : (N,) datetime64[D], last session the vendor was asked about; NaT where it did not say.
     bars_per_session : (S,) int64, raw bars held.
-    basis : what the prices are; has_actions : whether the source supplies splits and distributions.
+    basis : what the prices are; has_actions : whether the source supplies distributions.
     """
 
     panel: BarPanel
@@ -48,7 +52,7 @@ def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
 
     Raises
     ------
-    NoBarsError : the raw tier is empty, its bars mix price bases, or none falls on a session.
+    NoBarsError : the raw tier is empty, or none of its bars falls on a session.
     """
     with warehouse.read() as connection:
         bars = from_arrow(
@@ -66,8 +70,7 @@ def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
         # A source without actions says so itself; the rows at hand must not decide it, or a fund's first
         # distribution would change its earlier returns.
         has_actions = connection.execute(
-            "SELECT coalesce(bool_or(basis_evidence NOT LIKE '%no distributions%'), false) FROM raw.fetches "
-            "WHERE bars > 0"
+            "SELECT coalesce(bool_or(has_distributions), true) FROM raw.fetches WHERE bars > 0"
         ).fetchone()
     listings, coverage_end = read_facts(warehouse)
     if bars.empty:
@@ -75,11 +78,6 @@ def read_raw_market(warehouse: Warehouse, market: str) -> RawMarket:
             "the raw tier holds no bars: materialise price_history first, and look at raw.coverage"
         )
     bases = sorted(bars["basis"].unique())
-    if len(bases) > 1:
-        raise NoBarsError(
-            f"the raw tier mixes price bases {bases}: returns across them cannot be compared. "
-            "Keep one warehouse for each kind of source."
-        )
     bars, duplicates = find_duplicates(bars.drop(columns="basis"))
     sessions = exchange_sessions(
         market,  # type: ignore[arg-type]
@@ -137,13 +135,13 @@ def column_of(tickers: np.ndarray, ticker: str) -> int:
 
     Raises
     ------
-    LookupError : the fund has no bars; the message says what to set.
+    BenchmarkMissingError : the fund has no bars; the message says what to set.
     """
     at = int(np.searchsorted(tickers, ticker))
     if at >= len(tickers) or tickers[at] != ticker:
         near = ", ".join(tickers[max(0, at - 2) : at + 2])
-        raise LookupError(
-            f"benchmark {ticker} has no accepted bar: set benchmark (ETF_BENCHMARK) to a fund of this market "
-            f"that does, e.g. one of {near}"
+        raise BenchmarkMissingError(
+            f"benchmark {ticker} has no accepted bar: set benchmark (--benchmark, ETF_BENCHMARK) to a "
+            f"broad market fund that has; tickers near it are {near}"
         )
     return at

@@ -17,10 +17,10 @@ def publish(warehouse: Warehouse) -> Path:
     """
     target = warehouse.published_path
     fresh = target.with_suffix(f".{os.getpid()}.tmp")
-    for stale in target.parent.glob(f"{target.stem}.*.tmp"):
-        stale.unlink(missing_ok=True)
     # The copy is taken while we hold the write lock, so that no other process can commit in between.
     with warehouse.write() as connection:
+        for stale in target.parent.glob(f"{target.stem}.*.tmp"):
+            stale.unlink(missing_ok=True)
         connection.execute("CHECKPOINT")
         shutil.copyfile(warehouse.path, fresh)
     with fresh.open("rb+") as handle:

@@ -142,6 +142,10 @@ def _replace(
             content_hash=held[0], changed=False, started=started,
         )  # fmt: skip
     changed = held is None or held[0] != digest or stored != rows
+    if not changed:
+        # The record may be right and the rows not: somebody may have written to the table by hand.
+        actual = connection.execute(f"SELECT * FROM {table}{where}").to_arrow_table()  # noqa: S608
+        changed = content_hash(from_arrow(actual), contract) != digest
     if changed:
         connection.execute(f"DELETE FROM {table}{where}")  # noqa: S608
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming{where}")  # noqa: S608

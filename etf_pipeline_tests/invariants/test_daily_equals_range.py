@@ -68,3 +68,34 @@ def test_a_session_that_is_not_over_is_refused(tmp_path: Path) -> None:
         dg.Failure, match=r"session 2026-02-17 is not final: the last final session is 2026-02-16"
     ):
         run(small_market(tmp_path, GO_LIVE), "daily", ["2026-02-17"])
+
+
+def test_a_gap_between_build_and_daily_is_filled(one_by_one: Pipeline, tmp_path: Path) -> None:
+    """Go-live long ago, nothing run since: the first daily run brings in all that was missed."""
+    run(small_market(tmp_path, "2025-11-03"), "build")
+    late = small_market(tmp_path, SESSIONS[-1])
+    run(late, "daily", [SESSIONS[-1]])
+    where = f"session = DATE '{SESSIONS[-1]}'"
+    assert table_hash(late.warehouse, TABLE, where) == table_hash(one_by_one.warehouse, TABLE, where)
+
+
+def test_a_session_of_which_most_funds_are_missing_is_not_published(tmp_path: Path) -> None:
+    run(small_market(tmp_path, GO_LIVE), "build")
+    day = SESSIONS[0]
+    pipeline = small_market(tmp_path, day)
+    whole = pipeline.source
+
+    class Partial:
+        """The vendor has answered for five funds only."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(whole, name)
+
+        def tickers(self) -> list[str]:
+            return whole.tickers()[:5]
+
+    with pytest.raises(dg.Failure, match=rf"session {day}: 5 funds have a bar where \d+ are usual"):
+        run(Pipeline(pipeline.settings, source=Partial(), clock=pipeline.clock), "daily", [day])  # type: ignore[arg-type]
+    assert rows(pipeline.warehouse, TABLE).empty
+    run(pipeline, "daily", [day])
+    assert len(rows(pipeline.warehouse, TABLE)) > 10, "and is, once the vendor is complete"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etf_pipeline.storage.bitemporal import OutOfOrderError, RawFetch, append_fetch, append_reference
+from etf_pipeline.storage.bitemporal import (
+    MixedSourcesError,
+    OutOfOrderError,
+    RawFetch,
+    append_fetch,
+    append_reference,
+)
 from etf_pipeline.storage.connection import Warehouse
 
 DAYS = pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04"])
@@ -176,6 +183,44 @@ def test_reference_series_remember_their_first_value(warehouse: Warehouse) -> No
 def test_a_naive_time_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
         append_fetch(warehouse, fetch(bars({"A": {DAYS[0]: 1.0}}), datetime(2020, 1, 1)), "r")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"simulated": True}, "simulated: False held, True offered"),
+        ({"market": "us"}, "market: asx held, us offered"),
+        ({"basis": "total_return_adjusted"}, "price basis: as_traded held, total_return_adjusted offered"),
+        ({"has_distributions": False}, "has distributions: True held, False offered"),
+    ],
+    ids=["simulated", "market", "basis", "distributions"],
+)
+def test_what_cannot_be_compared_is_kept_apart(
+    warehouse: Warehouse, change: dict[str, object], named: str
+) -> None:
+    append_fetch(warehouse, fetch(bars({"A": {DAYS[0]: 1.0}}), moment(2020)), "r")
+    other = replace(fetch(bars({"B": {DAYS[0]: 2.0}}), moment(2021)), **change)  # type: ignore[arg-type]
+    with pytest.raises(MixedSourcesError, match=rf"{named}.*--warehouse DIR"):
+        append_fetch(warehouse, other, "r")
+    assert as_of(warehouse, "2022-01-01") == {("A", "2024-01-02"): 1.0}, "nothing was stored"
+
+
+def test_two_contents_of_an_action_at_one_moment_are_refused(warehouse: Warehouse) -> None:
+    frame = bars({"A": {DAYS[0]: 1.0}})
+    dividend = pd.DataFrame({"ticker": ["A"], "ex_date": [DAYS[1]], "kind": ["dividend"], "value": [0.5]})
+    append_fetch(warehouse, fetch(frame, moment(2020), dividend), "r")
+    with pytest.raises(OutOfOrderError, match="A"):
+        append_fetch(warehouse, fetch(frame, moment(2020), dividend.assign(value=0.6)), "r")
+
+
+def test_adjusted_close_alone_is_news_only_where_it_carries_the_distributions(warehouse: Warehouse) -> None:
+    frame = bars({"A": {DAYS[0]: 1.0}}).assign(adj_close=0.9)
+    restated = frame.assign(adj_close=0.8)
+    append_fetch(warehouse, fetch(frame, moment(2020)), "r")
+    assert append_fetch(warehouse, fetch(restated, moment(2021)), "r").bars == 0
+    bare = Warehouse(warehouse.directory / "without_distributions")
+    append_fetch(bare, replace(fetch(frame, moment(2020)), has_distributions=False), "r")
+    assert append_fetch(bare, replace(fetch(restated, moment(2021)), has_distributions=False), "r").bars == 1
 
 
 vintage = st.dictionaries(

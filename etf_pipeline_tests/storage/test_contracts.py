@@ -176,3 +176,19 @@ def test_lineage_walks_from_reader_to_what_it_read(warehouse: Warehouse) -> None
         ).fetchall()
     assert [r[:2] for r in rows] == [("signals.momentum", 0), ("risk.volatility", 1)]
     assert read == [(2,)], "the newest materialisation of the input is what was read"
+
+
+def test_rows_changed_by_hand_are_found_and_replaced(warehouse: Warehouse) -> None:
+    write_table(warehouse, "risk.volatility", volatility(["A", "B"]), RUN)
+    with warehouse.write() as connection:
+        connection.execute("UPDATE risk.volatility SET volatility_annualised = -5 WHERE ticker = 'A'")
+    assert write_table(warehouse, "risk.volatility", volatility(["A", "B"]), RUN)[0].changed
+    assert set(read_table(warehouse, "risk.volatility")["volatility_annualised"]) == {0.2}
+
+
+def test_a_dropped_table_comes_back(warehouse: Warehouse) -> None:
+    write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
+    with warehouse.write() as connection:
+        connection.execute("DROP TABLE risk.volatility")
+    write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
+    assert len(read_table(warehouse, "risk.volatility")) == 1

@@ -37,24 +37,6 @@ def test_an_empty_raw_tier_is_refused_with_the_remedy(warehouse: Warehouse) -> N
         read_raw_market(warehouse, "asx")
 
 
-def test_mixed_price_bases_are_refused(warehouse: Warehouse) -> None:
-    append_fetch(warehouse, fetch(bars({"A": {DAYS[0]: 1.0}}), moment(2025)), "r")
-    adjusted = replace(fetch(bars({"B": {DAYS[0]: 1.0}}), moment(2025, 1)), basis="total_return_adjusted")
-    append_fetch(warehouse, adjusted, "r")
-    with pytest.raises(
-        NoBarsError, match=r"mixes price bases \['as_traded', 'total_return_adjusted'\].*one warehouse"
-    ):
-        read_raw_market(warehouse, "asx")
-
-
-def test_a_fund_fetched_anew_on_another_basis_mixes_nothing(warehouse: Warehouse) -> None:
-    """Versions that were superseded are history, not a mixture."""
-    answer = fetch(bars({"A": {DAYS[0]: 1.0, DAYS[1]: 2.0}}), moment(2025))
-    append_fetch(warehouse, answer, "r")
-    append_fetch(warehouse, replace(answer, basis="split_adjusted", known_at=moment(2026)), "r")
-    assert read_raw_market(warehouse, "asx").basis == "split_adjusted"
-
-
 def test_bars_of_another_calendar_are_refused(warehouse: Warehouse) -> None:
     append_fetch(warehouse, fetch(bars({"A": {pd.Timestamp("2024-01-06"): 1.0}}), moment(2025)), "r")
     with pytest.raises(
@@ -121,15 +103,13 @@ def test_an_action_taken_back_has_no_effect(warehouse: Warehouse) -> None:
     np.testing.assert_array_equal(read_raw_market(warehouse, "asx").panel.split, [[1.0], [1.0]])
 
 
-@pytest.mark.parametrize(
-    ("evidence", "expected"), [("declared", True), ("assumed: the file holds no distributions", False)]
-)
-def test_whether_the_source_has_actions_is_its_word_not_the_rows(
-    warehouse: Warehouse, evidence: str, expected: bool
+@pytest.mark.parametrize("supplied", [True, False])
+def test_whether_the_source_has_distributions_is_its_word_not_the_rows(
+    warehouse: Warehouse, supplied: bool
 ) -> None:
-    answer = replace(fetch(bars({"A": {DAYS[0]: 1.0}}), moment(2025)), basis_evidence=evidence)
+    answer = replace(fetch(bars({"A": {DAYS[0]: 1.0}}), moment(2025)), has_distributions=supplied)
     append_fetch(warehouse, answer, "r")
-    assert read_raw_market(warehouse, "asx").has_actions is expected
+    assert read_raw_market(warehouse, "asx").has_actions is supplied
 
 
 def test_coverage_end_is_how_far_the_vendor_was_asked(warehouse: Warehouse) -> None:
@@ -182,6 +162,6 @@ def test_a_benchmark_without_bars_names_what_to_set() -> None:
     for missing in ("AAA", "STX", "ZZZ"):
         with pytest.raises(
             LookupError,
-            match=rf"benchmark {missing} has no accepted bar: set benchmark \(ETF_BENCHMARK\).*\.AX",
+            match=rf"benchmark {missing} has no accepted bar: set benchmark \(--benchmark, ETF_BENCHMARK\).*\.AX",
         ):
             column_of(tickers, missing)

@@ -77,9 +77,10 @@ def total_return(
     basis : what the closes are. ``as_traded`` applies splits and distributions; ``split_adjusted``
         distributions only; ``total_return_adjusted`` takes the close ratio.
     adj_close : (S, N) float64, the vendor's adjusted close, or None.
-    has_actions : whether the source supplies actions at all. Without them ``adj_close`` is used where
-        given. A property of the source, not of the rows at hand: decided from the rows, a fund's first
-        distribution would change its earlier returns.
+    has_actions : whether the source supplies distributions at all. Without them ``adj_close`` is used
+        where given, else the price return, with the splits of ``as_traded`` prices applied. A property of
+        the source, not of the rows at hand: decided from the rows, a fund's first distribution would
+        change its earlier returns.
 
     Returns
     -------
@@ -107,7 +108,9 @@ def total_return(
         label = "price_only" if adj_close is None else "adj_close_ratio"
         if adj_close is not None:
             price = np.where(adj_close > 0, adj_close, np.nan)
-    units_factor = split if label == "actions" and basis == "as_traded" else np.ones((1, 1))
+    # An adjusted close has the splits in it; a traded one never has, whether distributions are known or not.
+    apply_splits = basis == "as_traded" and label in ("actions", "price_only")
+    units_factor = split if apply_splits else np.ones((1, 1))
     cash_per_unit = distribution if label == "actions" else np.zeros((1, 1))
     returns, spanned = _compound(
         price,

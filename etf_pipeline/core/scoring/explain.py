@@ -15,7 +15,7 @@ EXCLUSIONS = {
     "not_listed_yet": "it was not listed yet",
     "delisted": "it had been delisted",
     "presumed_delisted": "it has been silent for so long, while the market traded, that it is presumed gone",
-    "not_covered": "the source was not asked about it for this session",
+    "not_covered": "the source has no answer about it for this session: its download ended before",
     "quarantined": "its recent prices are under a corporate-action doubt that is not resolved",
     "no_bar": "it has no accepted bar in the last sessions, or no fund has one on this session",
     "not_seasoned": "its history is too short",

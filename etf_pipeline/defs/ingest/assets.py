@@ -1,6 +1,6 @@
 """Raw prices, listings and reference series: asked of the source, kept in every version."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 
@@ -8,14 +8,19 @@ from etf_pipeline.core.market.calendar import timezone_name
 from etf_pipeline.defs.partitions import daily_sessions
 from etf_pipeline.defs.resources import PipelineResource
 from etf_pipeline.plots import markdown_table
-from etf_pipeline.sources.ingest import IngestReport, ingest, ingest_listings, ingest_reference
+from etf_pipeline.sources.ingest import (
+    IngestReport,
+    daily_window,
+    incomplete_sessions,
+    ingest,
+    ingest_listings,
+    ingest_reference,
+)
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.lineage import Written
 from etf_pipeline.storage.tables import record_raw
 
-# A vendor corrects the last few days; each daily fetch asks for them again and keeps what changed.
-CORRECTION_DAYS = 10
 OWNERS = ["team:data"]
 
 
@@ -74,7 +79,7 @@ def raw_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
         pipeline.source,
         pipeline.warehouse,
         market=pipeline.settings.market,
-        start=first - timedelta(days=CORRECTION_DAYS),
+        start=daily_window(pipeline.warehouse, first, pipeline.settings.start),
         end=last,
         run_id=context.run.run_id,
         refetch=pipeline.settings.refetch,
@@ -83,11 +88,13 @@ def raw_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
         record_raw(pipeline.warehouse, "raw.raw_prices", key, pipeline.run_info(context.run.run_id))
         for key in keys
     ]
-    empty = [key for key, w in zip(keys, written, strict=True) if w.row_count == 0]
-    if empty:
+    short = incomplete_sessions(pipeline.warehouse, keys, pipeline.settings.min_daily_coverage)
+    if short:
+        day, held, usual = short[0]
         raise dg.Failure(
-            f"{pipeline.source.name} has no bar of any fund for {', '.join(empty[:5])}: {report.summary()}. "
-            "If the exchange was open, run the partition again later; nothing stored was changed."
+            f"session {day}: {held} funds have a bar where {usual} are usual ({len(short)} such sessions). "
+            f"{report.summary()}. What is published is never rewritten, so nothing was published. Run the "
+            "partition again when the vendor is complete, or lower min_daily_coverage (ETF_MIN_DAILY_COVERAGE)."
         )
     return _result(report, written[-1], pipeline.source.simulated)
 

@@ -123,7 +123,8 @@ def total_return(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
         np.nan_to_num(column["split"], nan=1.0),
         np.nan_to_num(column["distribution"], nan=0.0),
         basis=first["basis"],
-        adj_close=None if first["has_actions"] else column["adj_close"],
+        # Whether the vendor gives an adjusted close at all is a property of the source, not of a fund or day.
+        adj_close=column["adj_close"] if np.isfinite(column["adj_close"]).any() else None,
         has_actions=bool(first["has_actions"]),
     )
     return to_long(

@@ -28,6 +28,12 @@ def published_ranking(
 ) -> pd.DataFrame:
     """What the system says of each session with what it knows tonight. Once written, never rewritten."""
     days = pd.to_datetime(pd.Series(list(context.partition_keys)))
+    unranked = sorted(set(days) - set(ranking.loc[ranking["rank"].notna(), "session"]))
+    if unranked:
+        raise dg.Failure(
+            f"no fund is ranked on {unranked[0]:%Y-%m-%d}: what is published is never rewritten, so nothing was. "
+            "See exclusion_reason in scoring.composite_ranking for why."
+        )
     said = ranking[ranking["session"].isin(days)].merge(
         scores[["ticker", "session", "momentum_score", "risk_score", "volume_score"]],
         on=["ticker", "session"],

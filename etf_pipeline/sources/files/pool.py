@@ -49,6 +49,11 @@ class Pool:
     basis: Basis
     evidence: str
 
+    @property
+    def has_distributions(self) -> bool:
+        """Whether the files have a column for distributions, of whatever kind."""
+        return "dividend" in self.fields or "capital_gain" in self.fields
+
 
 def build_pools(files: Sequence[FileBars], *, suffix: str, adjusted: bool | None) -> list[Pool]:
     """Files joined where they share tickers; those of one ticker each joined where they are of a kind.

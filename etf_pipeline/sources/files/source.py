@@ -131,6 +131,7 @@ class FilesSource:
                 bars=bars_frame(pool, rows, closed=closed, edges_are_final=self.known_at is not None),
                 actions=actions_frame(pool, rows),
                 coverage=coverage,
+                has_distributions=pool.has_distributions,
             )
 
     def listings(self) -> pd.DataFrame:

@@ -75,7 +75,7 @@ MARKET_CONTRACTS = (
             Column(
                 "basis", "VARCHAR", "what the prices are: as_traded, split_adjusted, total_return_adjusted"
             ),
-            Column("has_actions", "BOOLEAN", "whether the source supplies splits and distributions"),
+            Column("has_actions", "BOOLEAN", "whether the source supplies distributions"),
         ),
         ("ticker", "session"),
     ),

@@ -245,3 +245,14 @@ def test_american_distributions_reproduce_the_vendors_adjusted_close(market_data
     assert (
         gap[1:][ex_date[1:]] <= 1.2 * paid_share * np.abs(theirs.total_return[1:][ex_date[1:]]) + 5e-5
     ).all()
+
+
+def test_splits_of_traded_prices_are_applied_even_where_no_distributions_are_known() -> None:
+    close = np.array([[10.0], [5.1], [5.2]])
+    ones = np.ones((3, 1))
+    split = np.array([[1.0], [2.0], [1.0]])
+    panel = total_return(
+        close, ones == 1, ones, split, 0 * ones, basis="as_traded", adj_close=None, has_actions=False
+    )
+    assert panel.return_basis == "price_only"
+    np.testing.assert_allclose(panel.total_return[1:, 0], [0.02, 5.2 / 5.1 - 1])

@@ -143,7 +143,7 @@ def _levels(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Walk every fund through the level state machine."""
     sessions, funds = panel.shape
-    context = market_context(clean.close, clean.volume, usable, split, cash)
+    context = market_context(clean.close, clean.volume, usable, split, cash, believable=rules.instant_limit)
     fiscal = around_fiscal_year_end(
         panel.sessions, rules.fiscal_year_end_months, rules.fiscal_days_before, rules.fiscal_days_after
     )

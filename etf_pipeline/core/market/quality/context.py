@@ -29,7 +29,12 @@ class MarketContext(NamedTuple):
 
 
 def market_context(
-    close: np.ndarray, volume: np.ndarray, bar: np.ndarray, split: np.ndarray, cash: np.ndarray
+    close: np.ndarray,
+    volume: np.ndarray,
+    bar: np.ndarray,
+    split: np.ndarray,
+    cash: np.ndarray,
+    believable: float = np.inf,
 ) -> MarketContext:
     """Moves of the funds that traded on this session and had a bar on the session before.
 
@@ -38,6 +43,7 @@ def market_context(
     close, volume : (S, N) float64. Volume may be NaN (unknown), which counts as traded.
     bar : (S, N) bool, bars that may be used.
     split, cash : (S, N) float64, actions still to be applied.
+    believable : log moves beyond this support nobody else's: they are not believed themselves.
 
     Returns
     -------
@@ -57,8 +63,10 @@ def market_context(
         middle = np.median(day)
         median[t + 1] = middle
         dispersion[t + 1] = NORMAL_MAD * np.median(np.abs(day - middle))
-        rise[t + 1] = max(day[-2], 0.0)
-        fall[t + 1] = max(-day[1], 0.0)
+        day = day[np.abs(day) <= believable]
+        if len(day) > 1:
+            rise[t + 1] = max(day[-2], 0.0)
+            fall[t + 1] = max(-day[1], 0.0)
     return MarketContext(np.cumsum(median), dispersion, rise, fall)
 
 

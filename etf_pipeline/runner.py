@@ -46,7 +46,14 @@ def run_job(name: str, partition: str | None, on_step: Callable[[str], None] | N
     # Options this project relies on are still marked beta; their notices are for us, not for the user.
     warnings.simplefilter("ignore", dg.BetaWarning)
     from etf_pipeline.definitions import defs
+    from etf_pipeline.defs.resources import Pipeline
+    from etf_pipeline.settings import load_settings
+    from etf_pipeline.storage.bitemporal import MixedSourcesError
 
+    try:
+        Pipeline(load_settings()).refuse_other_market()
+    except MixedSourcesError as error:
+        return Outcome(False, str(error))
     started = time.monotonic()
     run_id = str(uuid.uuid4())
     with dagster_instance() as instance:

@@ -39,7 +39,9 @@ def small_market(directory: Path, day: str, *, funds: int = 24, **settings: obje
     return Pipeline(chosen, clock=lambda: evening(day))
 
 
-def run(pipeline: Pipeline, job: str, partitions: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
+def run(
+    pipeline: Pipeline, job: str, partitions: Sequence[str] = (), *, log_level: str = "CRITICAL"
+) -> dg.ExecuteInProcessResult:
     """Execute a job; one partition, or a range in a single run. Raises where a step fails."""
     with dg.DagsterInstance.ephemeral() as instance:
         tags = {RANGE_START: partitions[0], RANGE_END: partitions[-1]} if len(partitions) > 1 else None
@@ -50,7 +52,8 @@ def run(pipeline: Pipeline, job: str, partitions: Sequence[str] = ()) -> dg.Exec
             resources=build_resources(pipeline),
             executor=dg.in_process_executor,
         ).resolve_job_def(job).execute_in_process(
-            instance=instance, partition_key=partitions[0] if len(partitions) == 1 else None, tags=tags
+            instance=instance, partition_key=partitions[0] if len(partitions) == 1 else None, tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         )  # fmt: skip
 
 

@@ -188,6 +188,7 @@ def test_the_hash_changes_with_what_changes_numbers(change: dict[str, object]) -
         {"refetch": True},
         {"yahoo_requests_per_minute": 5},
         {"operate_from": date(2025, 1, 6)},
+        {"min_daily_coverage": 0.5},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -204,6 +205,7 @@ def test_every_setting_is_in_the_hash_or_knowingly_outside() -> None:
         "yahoo_url",
         "refetch",
         "operate_from",
+        "min_daily_coverage",
     }
 
 

@@ -46,6 +46,15 @@ class Pipeline:
         """What the lineage tables record of a run."""
         return RunInfo(run_id, self.settings.settings_hash(), self.settings.research_settings())
 
+    def refuse_other_market(self) -> None:
+        """Raise MixedSourcesError where the warehouse holds another market, or simulated beside real data."""
+        refuse_other_market(
+            self.warehouse,
+            market=self.settings.market,
+            simulated=self.source.simulated,
+            source=self.source.name,
+        )
+
     def last_final_session(self) -> date:
         """The newest session that has closed, or the settings' ``end`` if that is earlier."""
         final = last_final_session(self.settings.market, self.clock(), margin_minutes=45)
@@ -62,12 +71,7 @@ def build_resources(pipeline: Pipeline) -> dict[str, object]:
     )
     def locked_pipeline(_: dg.InitResourceContext) -> Iterator[Pipeline]:
         with run_lock(pipeline.warehouse.directory):
-            refuse_other_market(
-                pipeline.warehouse,
-                market=pipeline.settings.market,
-                simulated=pipeline.source.simulated,
-                source=pipeline.source.name,
-            )
+            pipeline.refuse_other_market()
             yield pipeline
 
     return {

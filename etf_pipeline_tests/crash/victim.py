@@ -25,7 +25,7 @@ def build(directory: str, day: str, half_life: int, log: str) -> None:
         pipeline = small_market(
             Path(directory), day, funds=FUNDS, start=FIRST_DAY, windows={"volatility_half_life": half_life}
         )
-        assert run(pipeline, "build").success
+        assert run(pipeline, "build", log_level="DEBUG").success
 
 
 class DyingConnection:

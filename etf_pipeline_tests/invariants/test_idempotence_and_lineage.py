@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from etf_pipeline.storage.bitemporal import MixedSourcesError
 from etf_pipeline.storage.checks import RULES, offenders
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline_tests.conftest import ROOT
@@ -124,3 +125,18 @@ def test_simulated_data_says_so(built: Pipeline) -> None:
     assert all(
         t.endswith(".SIM") for t in rows(built.warehouse, "scoring.composite_ranking")["ticker"].unique()
     )
+
+
+def test_another_market_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    pipeline = small_market(tmp_path, DAY, funds=12)
+    run(pipeline, "build")
+    before = len(rows(pipeline.warehouse, "raw.fetches")), len(rows(pipeline.warehouse, "raw.listings"))
+    other = Pipeline(pipeline.settings.model_copy(update={"market": "us"}), clock=pipeline.clock)
+    with pytest.raises(MixedSourcesError, match=r"holds simulated data of market asx .*--warehouse DIR"):
+        other.refuse_other_market()
+    with pytest.raises(Exception, match=r"pipeline"):
+        run(other, "build")
+    assert (
+        len(rows(pipeline.warehouse, "raw.fetches")),
+        len(rows(pipeline.warehouse, "raw.listings")),
+    ) == before

@@ -20,6 +20,7 @@ from etf_pipeline.sources.base import (
     Source,
 )
 from etf_pipeline.sources.ingest import IngestReport, ingest, ingest_listings, ingest_reference
+from etf_pipeline.storage.bitemporal import MixedSourcesError
 from etf_pipeline.storage.connection import Warehouse
 
 MARKET = "asx"
@@ -259,8 +260,10 @@ def test_another_source_or_market_has_not_answered(warehouse: Warehouse) -> None
     other = FakeVendor()
     other.name = "other"
     ingest(other, warehouse, market=MARKET, start=START, end=END, run_id="run")
+    assert len(other.asked) == 1
     elsewhere = FakeVendor(now=datetime(2024, 1, 6, 9, 0, tzinfo=UTC))
-    ingest(elsewhere, warehouse, market="us", start=START, end=END, run_id="run")
+    with pytest.raises(MixedSourcesError, match="market: asx held, us offered"):
+        ingest(elsewhere, warehouse, market="us", start=START, end=END, run_id="run")
     assert len(elsewhere.asked) == 1
 
 

@@ -110,8 +110,9 @@ def test_unknown_nested_environment_variables_are_refused(monkeypatch: pytest.Mo
 
 
 def test_where_tests_find_data_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_settings()
     monkeypatch.setenv("ETF_TEST_DATA", "/somewhere")
-    load_settings()
+    assert load_settings() == before
 
 
 @pytest.mark.parametrize(

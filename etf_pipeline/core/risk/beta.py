@@ -1,15 +1,14 @@
-"""Rolling market beta by ordinary least squares."""
+"""Market beta by least squares: rolling, exponentially weighted, and on falling markets only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from etf_pipeline.core.market.rolling import sessions_since
-
-_SUMS = 6  # observations, x, y, x*x, x*y, y*y
+from etf_pipeline.core.parallel import over_columns
+from etf_pipeline.core.risk.beta_kernels import downside_moments, ewma_moments, hac_errors, rolling_ols
+from etf_pipeline.core.risk.paired_returns import PairedReturns, pair_returns
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ def rolling_beta(
     ----------
     total_return : (S, N) float64, simple returns, NaN where unknown.
     sessions_spanned : (S, N) int.
-    benchmark_return, benchmark_spanned : (S,), of the market's fund or index on the same sessions.
+    benchmark_return, benchmark_spanned : of the market's fund or index on the same sessions, (S,); or (S, N),
+        each fund against a benchmark of its own.
     window : sessions.
     min_observations : common returns needed, at least 3.
     max_stale_sessions : the estimate stands for this many sessions without a bar of the fund.
@@ -66,84 +66,179 @@ def rolling_beta(
     Each window is the tail of one block of ``window`` sessions and the head of the next, so sums are only
     ever added, never subtracted: a large return that has left the window leaves no trace.
     """
+    _check(window, min_observations)
+    p = pair_returns(total_return, sessions_spanned, benchmark_return, benchmark_spanned, max_stale_sessions)
+    out, observations = _rolling(p, window, min_observations)
+    return _panel(out, observations)
+
+
+def hac_standard_error(
+    total_return: np.ndarray,
+    sessions_spanned: np.ndarray,
+    benchmark_return: np.ndarray,
+    benchmark_spanned: np.ndarray,
+    *,
+    window: int = 252,
+    min_observations: int = 126,
+    max_stale_sessions: int = 5,
+    lags: int = 5,
+) -> np.ndarray:
+    """Newey-West standard error of the slope of ``rolling_beta`` under the same options.
+
+    The residual of a fund whose assets trade in other hours is correlated with its own past and its
+    variance moves with the market's: the classical error is then too small. With the scores
+    ``h_i = (x_i - mean x) e_i`` of the n common returns in the window,
+
+    ``variance = n / (n - 2) (sum_i h_i**2 + 2 sum_l (1 - l / (lags + 1)) sum_i h_i h_{i-l}) / Sxx**2``.
+
+    Parameters
+    ----------
+    total_return, sessions_spanned, benchmark_return, benchmark_spanned : as for ``rolling_beta``.
+    window, min_observations, max_stale_sessions : as for ``rolling_beta``.
+    lags : of the Bartlett kernel. The default of a trading week is the rule of thumb
+        ``4 (n / 100) ** (2 / 9)`` of Newey and West (1994) at 252 observations (4.9), rounded up. 0 gives
+        White's error, robust to changing variance alone.
+
+    Returns
+    -------
+    (S, N) float64, NaN where ``rolling_beta`` has no estimate.
+
+    Notes
+    -----
+    Lags count common observations, not sessions, where returns are missing ("equal spacing", Datta and Du
+    2012, Nonparametric HAC estimation for time series data with missing observations). Newey and West (1987),
+    Econometrica 55, 703-708.
+    """
+    _check(window, min_observations)
+    if lags < 0:
+        raise ValueError(f"lags must be 0 or more, not {lags}")
+    p = pair_returns(total_return, sessions_spanned, benchmark_return, benchmark_spanned, max_stale_sessions)
+    (beta, alpha, *_), _ = _rolling(p, window, min_observations)
+    error = np.full(p.fund.shape, np.nan)
+
+    def work(funds: np.ndarray) -> None:
+        hac_errors(funds, p.fund, p.benchmark, p.usable, beta, alpha, window, lags, error)
+
+    over_columns(work, p.fund.shape[1], p.usable.sum(axis=0))
+    return error
+
+
+def ewma_beta(
+    total_return: np.ndarray,
+    sessions_spanned: np.ndarray,
+    benchmark_return: np.ndarray,
+    benchmark_spanned: np.ndarray,
+    *,
+    half_life: float = 63.0,
+    min_observations: int = 126,
+    max_stale_sessions: int = 5,
+) -> BetaPanel:
+    """Slope by least squares under weights that halve every ``half_life`` sessions.
+
+    Parameters
+    ----------
+    total_return, sessions_spanned, benchmark_return, benchmark_spanned : as for ``rolling_beta``.
+    half_life : sessions, positive. Infinite weighs the whole past alike: the expanding regression, here the
+        "static" beta that the others are judged against.
+    min_observations : common returns needed since the first, at least 3.
+    max_stale_sessions : the estimate stands for this many sessions without a bar of the fund.
+
+    Returns
+    -------
+    BetaPanel; ``observations`` counts all common returns so far. NaN as for ``rolling_beta``.
+
+    Notes
+    -----
+    The standard error takes the residuals as independent, of one variance, and counts
+    ``(sum w)**2 / sum w**2`` observations for its degrees of freedom; it is NaN where those do not exceed 2.
+    A session without a common return ages the weights and adds nothing.
+    """
+    if not half_life > 0:
+        raise ValueError(f"half_life must be positive, not {half_life}")
+    _check(min_observations, min_observations)
+    p = pair_returns(total_return, sessions_spanned, benchmark_return, benchmark_spanned, max_stale_sessions)
+    out, observations = _empty(p)
+    decay = 0.5 ** (1.0 / half_life)
+
+    def work(funds: np.ndarray) -> None:
+        ewma_moments(
+            funds, p.fund, p.benchmark, p.usable, p.serves, decay, min_observations, out, observations
+        )
+
+    over_columns(work, p.fund.shape[1])
+    return _panel(out, observations)
+
+
+def downside_beta(
+    total_return: np.ndarray,
+    sessions_spanned: np.ndarray,
+    benchmark_return: np.ndarray,
+    benchmark_spanned: np.ndarray,
+    *,
+    window: int = 252,
+    min_observations: int = 50,
+    max_stale_sessions: int = 5,
+) -> BetaPanel:
+    """Slope over the sessions on which the benchmark returned less than its mean in the window.
+
+    ``cov(r, r_m | r_m < mean r_m) / var(r_m | r_m < mean r_m)``, mean and moments over the fund's common
+    returns in the last ``window`` sessions.
+
+    Parameters
+    ----------
+    total_return, sessions_spanned, benchmark_return, benchmark_spanned : as for ``rolling_beta``.
+    window : sessions.
+    min_observations : common returns below the mean that are needed, at least 3.
+    max_stale_sessions : the estimate stands for this many sessions without a bar of the fund.
+
+    Returns
+    -------
+    BetaPanel of the regression on these sessions; ``observations`` counts them. NaN as for ``rolling_beta``.
+
+    Notes
+    -----
+    Bawa and Lindenberg (1977), Journal of Financial Economics 5, 189-200; Ang, Chen and Xing (2006), Review of
+    Financial Studies 19, 1191-1239, equation 5, here with total rather than excess returns: at daily horizon
+    the riskless rate moves neither the mean's side nor the moments noticeably.
+    """
+    _check(window, min_observations)
+    p = pair_returns(total_return, sessions_spanned, benchmark_return, benchmark_spanned, max_stale_sessions)
+    out, observations = _empty(p)
+
+    def work(funds: np.ndarray) -> None:
+        downside_moments(
+            funds, p.fund, p.benchmark, p.usable, p.serves, window, min_observations, out, observations
+        )
+
+    over_columns(work, p.fund.shape[1], p.usable.sum(axis=0))
+    return _panel(out, observations)
+
+
+def _check(window: int, min_observations: int) -> None:
     if min_observations < 3 or window < min_observations:
         raise ValueError(f"3 <= min_observations ({min_observations}) <= window ({window}) must hold")
-    usable = (sessions_spanned == 1) & ~np.isnan(total_return)
-    usable &= ((benchmark_spanned == 1) & ~np.isnan(benchmark_return))[:, None]
-    stale = sessions_since(sessions_spanned > 0)
-    serves = (stale >= 0) & (stale <= max_stale_sessions)
-    beta, alpha, correlation, error, observations = _rolling_ols(
-        np.ascontiguousarray(total_return, dtype=np.float64),
-        np.ascontiguousarray(benchmark_return, dtype=np.float64),
-        usable,
-        serves,
-        window,
-        min_observations,
-    )
+
+
+def _rolling(p: PairedReturns, window: int, min_observations: int) -> tuple[np.ndarray, np.ndarray]:
+    out, observations = _empty(p)
+
+    def work(funds: np.ndarray) -> None:
+        rolling_ols(
+            funds, p.fund, p.benchmark, p.usable, p.serves, window, min_observations, out, observations
+        )
+
+    over_columns(work, p.fund.shape[1])
+    return out, observations
+
+
+def _panel(out: np.ndarray, observations: np.ndarray) -> BetaPanel:
+    beta, alpha, correlation, error = out
     return BetaPanel(beta, alpha, correlation, error, observations)
 
 
-@njit(cache=True)
-def _rolling_ols(
-    y: np.ndarray, x: np.ndarray, usable: np.ndarray, serves: np.ndarray, window: int, min_observations: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Sums of the current block so far (head) plus those of the previous block's tail, then the formulas."""
-    rows, funds = y.shape
-    beta = np.full((rows, funds), np.nan)
-    alpha = np.full((rows, funds), np.nan)
-    correlation = np.full((rows, funds), np.nan)
-    error = np.full((rows, funds), np.nan)
-    observations = np.zeros((rows, funds), dtype=np.int32)
-    head = np.zeros((funds, _SUMS))
-    tail = np.zeros((window + 1, funds, _SUMS))  # tail[k]: rows k.. of the previous block
-    for t in range(rows):
-        place = t % window
-        if place == 0:
-            head[:] = 0.0
-            if t > 0:
-                for k in range(window - 1, -1, -1):
-                    s = t - window + k
-                    for j in range(funds):
-                        for m in range(_SUMS):
-                            tail[k, j, m] = tail[k + 1, j, m]
-                        if usable[s, j]:
-                            _add(tail[k, j], x[s], y[s, j])
-        for j in range(funds):
-            if usable[t, j]:
-                _add(head[j], x[t], y[t, j])
-            n = head[j, 0] + tail[place + 1, j, 0]
-            observations[t, j] = int(n)
-            if n < min_observations or not serves[t, j]:
-                continue
-            sx = head[j, 1] + tail[place + 1, j, 1]
-            sy = head[j, 2] + tail[place + 1, j, 2]
-            raw_xx = head[j, 3] + tail[place + 1, j, 3]
-            raw_yy = head[j, 5] + tail[place + 1, j, 5]
-            sxx = raw_xx - sx * sx / n
-            sxy = head[j, 4] + tail[place + 1, j, 4] - sx * sy / n
-            syy = raw_yy - sy * sy / n
-            # Below this the centred sum is rounding: the series did not move about its mean.
-            if sxx <= 1e-13 * raw_xx:
-                continue
-            slope = sxy / sxx
-            beta[t, j] = slope
-            alpha[t, j] = (sy - slope * sx) / n
-            residual = max(syy - slope * sxy, 0.0)
-            error[t, j] = np.sqrt(residual / (n - 2.0) / sxx)
-            if syy > 1e-13 * raw_yy:
-                correlation[t, j] = min(1.0, max(-1.0, sxy / np.sqrt(sxx * syy)))
-    return beta, alpha, correlation, error, observations
-
-
-@njit(cache=True)
-def _add(sums: np.ndarray, x: float, y: float) -> None:
-    """One observation more."""
-    sums[0] += 1.0
-    sums[1] += x
-    sums[2] += y
-    sums[3] += x * x
-    sums[4] += x * y
-    sums[5] += y * y
+def _empty(p: PairedReturns) -> tuple[np.ndarray, np.ndarray]:
+    """Panels for beta, alpha, correlation and error, and for the observations."""
+    return np.full((4, *p.fund.shape), np.nan), np.zeros(p.fund.shape, dtype=np.int32)
 
 
 def ols_reference(y: np.ndarray, x: np.ndarray) -> tuple[float, float, float, float]:

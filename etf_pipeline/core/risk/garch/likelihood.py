@@ -1,0 +1,370 @@
+"""Log-likelihood of the GARCH family and its gradient, in one pass forward and one back.
+
+The gradient is the adjoint of the variance recursion: the derivative with respect to every parameter, those of the
+mean included, for about the price of a second evaluation, and exact. Logarithms are taken of products of
+sixteen variances, which costs one logarithm instead of sixteen.
+
+Natural parameters stand in seven slots whatever the model: mu, phi, omega, alpha, gamma, beta, nu. Unused ones are 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+GARCH, GJR, EGARCH = 0, 1, 2
+NORMAL, STUDENT_T = 0, 1
+ZERO_MEAN, CONSTANT_MEAN, AR1_MEAN = 0, 1, 2
+MU, PHI, OMEGA, ALPHA, GAMMA, BETA, NU = range(7)
+PARAMETERS = ("mu", "phi", "omega", "alpha", "gamma", "beta", "nu")
+
+MEAN_ABSOLUTE_NORMAL = math.sqrt(2.0 / math.pi)
+_LOG_2PI = math.log(2.0 * math.pi)
+_LOG_VARIANCE_MAX = 700.0
+_BLOCK = 16
+
+# Rows of the work space.
+VARIANCE, RESIDUAL, PASSED, BY_VARIANCE, BY_RESIDUAL, LOWER, UPPER, LEVEL, ROOT = range(9)
+WORK_ROWS = 9
+
+compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@compiled
+def digamma(x: float) -> float:
+    """Derivative of log gamma, x > 0: upward recurrence, then the asymptotic series (Abramowitz-Stegun 6.3.18)."""
+    shift = 0.0
+    while x < 8.0:
+        shift -= 1.0 / x
+        x += 1.0
+    inverse = 1.0 / (x * x)
+    series = inverse * (
+        1.0 / 12.0
+        - inverse * (1.0 / 120.0 - inverse * (1.0 / 252.0 - inverse * (1.0 / 240.0 - inverse / 132.0)))
+    )
+    return shift + math.log(x) - 0.5 / x - series
+
+
+@compiled
+def residuals(theta: np.ndarray, y: np.ndarray, first: int, last: int, mean: int, work: np.ndarray) -> None:
+    """Residuals of the mean equation for the observations first..last-1 into the work space, from position 0."""
+    e = work[RESIDUAL]
+    mu, phi = theta[MU], theta[PHI]
+    if mean == AR1_MEAN:
+        for t in range(first, last):
+            e[t - first] = y[t] - mu - phi * y[t - 1]
+    else:
+        for t in range(first, last):
+            e[t - first] = y[t] - mu
+
+
+@compiled
+def bound(variance: float, lower: float, upper: float) -> tuple[float, float]:
+    """The variance kept between its bounds, and the derivative of what it became by what it was."""
+    if variance < lower:
+        return lower, 0.0
+    if variance > upper:
+        return upper + math.log(variance / upper), upper / variance
+    return variance, 1.0
+
+
+@compiled
+def variances(theta: np.ndarray, volatility: int, n: int, start: float, work: np.ndarray) -> None:
+    """Conditional variances of n observations from the residuals in the work space.
+
+    ``start`` stands for the squared residual and variance before the first (EGARCH: its logarithm for the variance).
+    """
+    s, e, passed = work[VARIANCE], work[RESIDUAL], work[PASSED]
+    lower, upper = work[LOWER], work[UPPER]
+    omega, alpha, gamma, beta = theta[OMEGA], theta[ALPHA], theta[GAMMA], theta[BETA]
+    if volatility == EGARCH:
+        levels, roots = work[LEVEL], work[ROOT]
+        level = omega + beta * math.log(start)
+        for t in range(n):
+            level = min(max(level, -_LOG_VARIANCE_MAX), _LOG_VARIANCE_MAX)
+            root = math.exp(-0.5 * level)
+            variance = 1.0 / (root * root)
+            passed[t] = 1.0
+            if variance < lower[t] or variance > upper[t]:
+                free = variance
+                variance, slope = bound(variance, lower[t], upper[t])
+                passed[t] = slope * free / variance
+                level = math.log(variance)
+                root = 1.0 / math.sqrt(variance)
+            s[t], levels[t], roots[t] = variance, level, root
+            z = e[t] * root
+            level = omega + alpha * (abs(z) - MEAN_ABSOLUTE_NORMAL) + gamma * z + beta * level
+        return
+    variance = omega + (alpha + 0.5 * gamma + beta) * start
+    down = alpha + gamma
+    for t in range(n):
+        if variance < lower[t] or variance > upper[t]:
+            variance, passed[t] = bound(variance, lower[t], upper[t])
+        else:
+            passed[t] = 1.0
+        s[t] = variance
+        r = e[t]
+        news = down * r * r if r < 0.0 else alpha * r * r
+        variance = omega + news + beta * variance
+
+
+@compiled
+def log_likelihood(theta: np.ndarray, distribution: int, n: int, work: np.ndarray) -> float:
+    """Sum of the log-densities of n residuals given their variances."""
+    s, e = work[VARIANCE], work[RESIDUAL]
+    total, logs = 0.0, 0.0
+    if distribution == NORMAL:
+        for block in range(0, n, _BLOCK):
+            product = 1.0
+            for t in range(block, min(block + _BLOCK, n)):
+                product *= s[t]
+                total += e[t] * e[t] / s[t]
+            logs += math.log(product)
+        return -0.5 * (n * _LOG_2PI + logs + total)
+    nu = theta[NU]
+    for block in range(0, n, _BLOCK):
+        product, tails = 1.0, 1.0
+        for t in range(block, min(block + _BLOCK, n)):
+            product *= s[t]
+            tails *= 1.0 + e[t] * e[t] / (s[t] * (nu - 2.0))
+        logs += math.log(product)
+        total += math.log(tails)
+    return n * _student_constant(nu) - 0.5 * logs - 0.5 * (nu + 1.0) * total
+
+
+@compiled
+def _student_constant(nu: float) -> float:
+    return math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
+
+
+@compiled
+def _likelihood_and_weights(
+    theta: np.ndarray, distribution: int, n: int, work: np.ndarray, gradient: np.ndarray
+) -> float:
+    """As ``log_likelihood``; also its derivatives by each variance and residual, and by nu."""
+    s, e = work[VARIANCE], work[RESIDUAL]
+    by_variance, by_residual = work[BY_VARIANCE], work[BY_RESIDUAL]
+    if distribution == NORMAL:
+        for t in range(n):
+            inverse = 1.0 / s[t]
+            ratio = e[t] * inverse
+            by_residual[t] = -ratio
+            by_variance[t] = 0.5 * (ratio * ratio - inverse)
+        total, logs = 0.0, 0.0
+        for block in range(0, n, _BLOCK):
+            product = 1.0
+            for t in range(block, min(block + _BLOCK, n)):
+                product *= s[t]
+                total -= e[t] * by_residual[t]
+            logs += math.log(product)
+        return -0.5 * (n * _LOG_2PI + logs + total)
+    nu = theta[NU]
+    scale = 1.0 / (nu - 2.0)
+    half = 0.5 * (nu + 1.0)
+    for t in range(n):
+        inverse = 1.0 / s[t]
+        ratio = e[t] * inverse * scale
+        q = e[t] * ratio
+        weight = 1.0 / (1.0 + q)
+        by_residual[t] = -2.0 * half * ratio * weight
+        by_variance[t] = inverse * (half * q * weight - 0.5)
+    logs, tails_log, shrunk = 0.0, 0.0, 0.0
+    for block in range(0, n, _BLOCK):
+        product, tails = 1.0, 1.0
+        for t in range(block, min(block + _BLOCK, n)):
+            product *= s[t]
+            tails *= 1.0 + e[t] * e[t] / s[t] * scale
+            shrunk -= e[t] * by_residual[t]
+        logs += math.log(product)
+        tails_log += math.log(tails)
+    gradient[NU] = (
+        n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale)
+        - 0.5 * tails_log
+        + 0.5 * shrunk * scale
+    )
+    return n * _student_constant(nu) - 0.5 * logs - half * tails_log
+
+
+@compiled
+def likelihood_and_gradient(
+    theta: np.ndarray,
+    model: tuple[int, int, int],
+    y: np.ndarray,
+    first: int,
+    last: int,
+    start: float,
+    work: np.ndarray,
+    gradient: np.ndarray,
+) -> float:
+    """Log-likelihood of y[first:last] and its gradient by the natural parameters.
+
+    Parameters
+    ----------
+    theta : (7,) natural parameters.
+    model : volatility, distribution, mean.
+    y : (T,) returns without NaN; an AR(1) mean also reads ``y[first - 1]``.
+    start : variance before the first observation, a constant of the fit.
+    work : (9, >= last - first), with lower and upper bounds of the variances filled in.
+    gradient : (7,), overwritten.
+    """
+    volatility, distribution, mean = model
+    n = last - first
+    for i in range(7):
+        gradient[i] = 0.0
+    residuals(theta, y, first, last, mean, work)
+    variances(theta, volatility, n, start, work)
+    value = _likelihood_and_weights(theta, distribution, n, work, gradient)
+    s, e, passed = work[VARIANCE], work[RESIDUAL], work[PASSED]
+    by_variance, by_residual = work[BY_VARIANCE], work[BY_RESIDUAL]
+    alpha, gamma, beta = theta[ALPHA], theta[GAMMA], theta[BETA]
+    g_omega, g_alpha, g_gamma, g_beta = 0.0, 0.0, 0.0, 0.0
+    adjoint = 0.0
+    if volatility == EGARCH:
+        levels, roots = work[LEVEL], work[ROOT]
+        for t in range(n - 1, -1, -1):
+            z = e[t] * roots[t]
+            sign = 1.0 if z > 0.0 else (-1.0 if z < 0.0 else 0.0)
+            news = alpha * sign + gamma
+            by_residual[t] += adjoint * news * roots[t]
+            adjoint = passed[t] * (s[t] * by_variance[t] + adjoint * (beta - 0.5 * news * z))
+            g_omega += adjoint
+            if t > 0:
+                before = e[t - 1] * roots[t - 1]
+                g_alpha += adjoint * (abs(before) - MEAN_ABSOLUTE_NORMAL)
+                g_gamma += adjoint * before
+                g_beta += adjoint * levels[t - 1]
+            else:
+                g_beta += adjoint * math.log(start)
+    else:
+        down = alpha + gamma
+        for t in range(n - 1, 0, -1):
+            r = e[t]
+            by_residual[t] += 2.0 * adjoint * r * (down if r < 0.0 else alpha)
+            adjoint = passed[t] * (by_variance[t] + beta * adjoint)
+            before = e[t - 1]
+            square = adjoint * before * before
+            g_omega += adjoint
+            g_alpha += square
+            g_gamma += square if before < 0.0 else 0.0
+            g_beta += adjoint * s[t - 1]
+        r = e[0]
+        by_residual[0] += 2.0 * adjoint * r * (down if r < 0.0 else alpha)
+        adjoint = passed[0] * (by_variance[0] + beta * adjoint)
+        g_omega += adjoint
+        g_alpha += adjoint * start
+        g_gamma += 0.5 * adjoint * start
+        g_beta += adjoint * start
+    gradient[OMEGA], gradient[ALPHA], gradient[GAMMA], gradient[BETA] = g_omega, g_alpha, g_gamma, g_beta
+    if mean != ZERO_MEAN:
+        g_mu, g_phi = 0.0, 0.0
+        for t in range(n):
+            g_mu -= by_residual[t]
+        if mean == AR1_MEAN:
+            for t in range(n):
+                g_phi -= by_residual[t] * y[first + t - 1]
+        gradient[MU], gradient[PHI] = g_mu, g_phi
+    return value
+
+
+@compiled
+def prepare(
+    y: np.ndarray, first: int, last: int, mean: int, start_rule: int, theta: np.ndarray, work: np.ndarray
+) -> tuple[float, float]:
+    """What a fit of y[first:last] holds fixed: start value and bounds of the variance, from least-squares residuals.
+
+    Fills the mean parameters of ``theta`` with the least-squares estimates and the bounds into ``work``.
+
+    Parameters
+    ----------
+    start_rule : 0 mean squared residual; 1 exponentially weighted over the first 75 (decay 0.94).
+
+    Returns
+    -------
+    start : variance before the first observation.
+    target : mean squared residual; 0 for a series its mean equation explains exactly.
+
+    Notes
+    -----
+    The bounds are those of ``arch``: a millionth and a million times an exponentially weighted variance, within
+    1e-8 of the sample variance and 1e7 (1 + the largest squared residual).
+    """
+    n = last - first
+    theta[MU], theta[PHI] = 0.0, 0.0
+    if mean != ZERO_MEAN:
+        m = 0.0
+        for t in range(first, last):
+            m += y[t]
+        m /= n
+        theta[MU] = m
+        if mean == AR1_MEAN:
+            before = 0.0
+            for t in range(first, last):
+                before += y[t - 1]
+            before /= n
+            cross, square = 0.0, 0.0
+            for t in range(first, last):
+                cross += (y[t - 1] - before) * (y[t] - m)
+                square += (y[t - 1] - before) ** 2
+            theta[PHI] = cross / square if square > 0.0 else 0.0
+            theta[MU] = m - theta[PHI] * before
+    residuals(theta, y, first, last, mean, work)
+    e = work[RESIDUAL]
+    centre, target, largest = 0.0, 0.0, 0.0
+    for t in range(n):
+        centre += e[t]
+        target += e[t] * e[t]
+        largest = max(largest, e[t] * e[t])
+    centre /= n
+    target /= n
+    variance = max(target - centre * centre, 0.0)
+    weighted, weights, weight = 0.0, 0.0, 1.0
+    for t in range(min(75, n)):
+        weighted += weight * e[t] * e[t]
+        weights += weight
+        weight *= 0.94
+    smooth = weighted / weights
+    start = smooth if start_rule == 1 else target
+    floor, ceiling = variance / 1e8, 1e7 * (1.0 + largest)
+    for t in range(n):
+        if t > 0:
+            smooth = 0.94 * smooth + 0.06 * e[t - 1] * e[t - 1]
+        work[LOWER, t] = max(smooth / 1e6, floor)
+        work[UPPER, t] = min(max(smooth * 1e6, 1.0 + largest), ceiling)
+    return start, target
+
+
+def log_likelihood_reference(
+    theta: np.ndarray, model: tuple[int, int, int], y: np.ndarray, start: float
+) -> float:
+    """The log-likelihood of y spelled out observation by observation, without bounds on the variance.
+
+    Parameters
+    ----------
+    theta : (7,) natural parameters; model : volatility, distribution, mean.
+    y : (T,) float64; an AR(1) mean conditions on the first observation.
+    start : variance before the first observation.
+    """
+    volatility, distribution, mean = model
+    mu, phi, omega, alpha, gamma, beta, nu = (float(p) for p in theta)
+    e = y[1:] - mu - phi * y[:-1] if mean == AR1_MEAN else y - mu
+    variance = start
+    total = 0.0
+    for t, r in enumerate(e):
+        if volatility == EGARCH:
+            news = 0.0
+            if t > 0:
+                z = e[t - 1] / math.sqrt(variance)
+                news = alpha * (abs(z) - MEAN_ABSOLUTE_NORMAL) + gamma * z
+            variance = math.exp(omega + news + beta * math.log(variance))
+        elif t == 0:
+            variance = omega + (alpha + gamma / 2 + beta) * start
+        else:
+            variance = omega + (alpha + gamma * (e[t - 1] < 0)) * e[t - 1] ** 2 + beta * variance
+        if distribution == NORMAL:
+            total -= 0.5 * (_LOG_2PI + math.log(variance) + r * r / variance)
+        else:
+            total += math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(math.pi * (nu - 2))
+            total -= 0.5 * math.log(variance) + (nu + 1) / 2 * math.log1p(r * r / variance / (nu - 2))
+    return total

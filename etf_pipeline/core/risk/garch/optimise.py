@@ -289,7 +289,7 @@ def fit_fresh(
 ) -> tuple[float, bool]:
     """Maximum likelihood from several starts; the optimum and the inverse Hessian there into u and inverse.
 
-    Every start is climbed from for a few iterations, the best to the end, and the best of all once more from off the borders.
+    Every start is climbed from for a few iterations, the best to the end, the best of all once more from off the borders.
 
     ``thorough`` looks further where the likelihood has several maxima: from variances that drift, and for a thin series from
     more starts, its optimum polished by the simplex of Nelder and Mead, which passes kinks, and climbed again.

@@ -7,11 +7,12 @@ import time
 import numpy as np
 from bench_rolling_beta import market, median_seconds
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.parallel import workers
 from etf_pipeline.core.risk.beta import downside_beta, ewma_beta, hac_standard_error, rolling_beta
 from etf_pipeline.core.risk.class_benchmark import class_return
 from etf_pipeline.core.risk.dimson_beta import dimson_beta
-from etf_pipeline.core.risk.kalman_beta import kalman_beta, month_starts
+from etf_pipeline.core.risk.kalman_beta import kalman_beta
 from etf_pipeline.core.risk.shrunk_beta import shrunk_beta
 
 STEP = 0.03  # of beta, a session

@@ -10,12 +10,13 @@ import pandas as pd
 from bench_rolling_beta import market, median_seconds
 from scipy import stats
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.risk import ewma_volatility
 from etf_pipeline.core.risk.category import risk_category
 from etf_pipeline.core.risk.drawdown import drawdowns
 from etf_pipeline.core.risk.drawdown_kernels import fall_reference, rolling_peak_and_fall
 from etf_pipeline.core.risk.student_t import rolling_student_t
-from etf_pipeline.core.risk.tail import first_of_month, tail_risk
+from etf_pipeline.core.risk.tail import tail_risk
 from etf_pipeline.core.risk.tail_kernels import rolling_tails, tail_reference
 
 WINDOW, YEAR = 1000, 252
@@ -97,7 +98,7 @@ def main() -> None:
     volatility = ewma_volatility(r, spanned).volatility_annualised
     print(f"tails, {r.shape[0]} sessions x {r.shape[1]} funds (simulated, no holes), window {WINDOW}")
     quantiles(r)
-    student_t(r, first_of_month(sessions))
+    student_t(r, np.isin(np.arange(len(sessions)), month_starts(sessions)))
     maximum_drawdown(r)
     forecast = volatility / np.sqrt(252)
     tails, falls = tail_risk(r, spanned, forecast, sessions), drawdowns(r, spanned)

@@ -57,6 +57,59 @@ def band(panel: pd.DataFrame, title: str, unit: str) -> str:
     return _markdown(figure, title)
 
 
+def cone(history: Mapping[int, np.ndarray], now: Mapping[int, float], title: str) -> str:
+    """Volatility cone: range of a volatility by window length in the past, and where it stands now.
+
+    Parameters
+    ----------
+    history : window in sessions -> past values, NaN left out; now : window -> newest value.
+    """
+    windows = [w for w, values in history.items() if np.isfinite(values).any()]
+    if not windows:
+        return "no values yet"
+    quantiles = np.array([np.nanquantile(history[w], [0.05, 0.25, 0.5, 0.75, 0.95]) for w in windows]).T
+    figure, axes = _figure()
+    axes.fill_between(windows, quantiles[0], quantiles[4], color=BLUE, alpha=0.15, label="5-95 % of the past")
+    axes.fill_between(windows, quantiles[1], quantiles[3], color=BLUE, alpha=0.25, label="25-75 %")
+    axes.plot(windows, quantiles[2], color=BLUE, linewidth=1, label="median")
+    axes.plot(windows, [now[w] for w in windows], "o-", color=ORANGE, linewidth=1, label="now")
+    axes.set_xscale("log")
+    axes.set_xticks(windows, [str(w) for w in windows])
+    axes.minorticks_off()
+    axes.set_title(title)
+    axes.set_xlabel("window, sessions")
+    axes.set_ylabel("fraction a year")
+    axes.legend(frameon=False, fontsize=8)
+    return _markdown(figure, title)
+
+
+def ribbon(index: pd.Series, probabilities: Mapping[str, pd.Series], title: str) -> str:
+    """An index over time with the probabilities of its regimes stacked as a ribbon underneath."""
+    if index.empty:
+        return "no values yet"
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    top.plot(index.index.to_numpy(), index.to_numpy(), color=BLUE, linewidth=1)
+    top.set_yscale("log")
+    top.set_title(title)
+    top.set_ylabel("growth of 1")
+    colours = dict(zip(probabilities, ("#c6f6d5", "#faf089", "#f56565"), strict=False))
+    days = next(iter(probabilities.values())).index.to_numpy()
+    bottom.stackplot(
+        days,
+        *(p.to_numpy() for p in probabilities.values()),
+        colors=[*colours.values()],
+        labels=[*probabilities],
+    )
+    bottom.set_ylim(0, 1)
+    bottom.set_ylabel("probability")
+    bottom.legend(frameon=False, fontsize=7, loc="upper left", ncols=3)
+    for axes in (top, bottom):
+        axes.spines[["top", "right"]].set_visible(False)
+    return _markdown(figure, title)
+
+
 def bars(counts: pd.Series, title: str, unit: str) -> str:
     """Horizontal bars, largest on top."""
     ordered = counts.sort_values()

@@ -89,6 +89,33 @@ class Universe(BaseModel):
         return self
 
 
+class Risk(BaseModel):
+    """How risk is estimated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    garch_window: int = Field(1000, ge=250, le=5000, description="sessions a volatility model is fitted on")
+    garch_min_observations: int = Field(
+        250, ge=100, le=5000, description="returns needed in it; fewer: a shrunk EWMA"
+    )
+    garch_mean: Literal["zero", "constant", "ar1"] = Field("constant", description="mean equation")
+    garch_start: Literal["backcast", "mean_square"] = Field(
+        "backcast", description="variance before the first return of a window"
+    )
+    garch_criterion: Literal["aic", "bic"] = Field("bic", description="chooses the model at each refit")
+    kalman_window: int = Field(756, ge=252, le=5000, description="sessions a random-walk beta is fitted on")
+    regime_window: int = Field(2520, ge=504, le=10000, description="sessions a regime model is fitted on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Risk:
+        if self.garch_min_observations > self.garch_window:
+            raise ValueError(
+                f"garch_min_observations ({self.garch_min_observations}) must not exceed "
+                f"garch_window ({self.garch_window})"
+            )
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a run depends on. See the README for one line on each key."""
 
@@ -124,6 +151,8 @@ class Settings(BaseSettings):
     refetch: bool = Field(False, description="ask the vendor again for what is already stored")
     windows: Windows = Field(default_factory=Windows)
     universe: Universe = Field(default_factory=Universe)
+    risk: Risk = Field(default_factory=Risk)
+    workers: int = Field(0, ge=0, le=256, description="threads; 0: as many as cores. Changes no number")
 
     @field_validator("known_at")
     @classmethod
@@ -171,6 +200,7 @@ class Settings(BaseSettings):
             "refetch",
             "operate_from",
             "min_daily_coverage",
+            "workers",
         }
         return json.loads(self.model_dump_json(exclude=outside))
 
@@ -192,7 +222,7 @@ def load_settings(**overrides: Any) -> Settings:
     if "ETF_CONFIG" in os.environ and not file.is_file():
         raise SettingsError(f"ETF_CONFIG names {file}, which is not a file")
     known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
-    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__")
+    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__")
     unknown = sorted(
         key
         for key in os.environ
@@ -224,7 +254,7 @@ def _config_file() -> Path:
 def _explain(error: Any) -> str:
     """One line for one refused key: its name, value and what is allowed."""
     location = [str(part) for part in error["loc"]]
-    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe}
+    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe, "risk": Risk}
     model = nested.get(location[0], Settings) if len(location) > 1 else Settings
     key = ".".join(location)
     if error["type"] == "extra_forbidden":

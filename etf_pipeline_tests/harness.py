@@ -21,7 +21,9 @@ with warnings.catch_warnings():
     from etf_pipeline.definitions import defs
     from etf_pipeline.defs.resources import Pipeline, build_resources
 
-RESEARCH = [name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring"}]
+RESEARCH = [
+    name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
+]
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 
 from etf_pipeline.core.market.calendar import last_final_session
+from etf_pipeline.core.parallel import set_workers
 from etf_pipeline.settings import Settings
 from etf_pipeline.sources import Source, open_source
 from etf_pipeline.storage.bitemporal import refuse_other_market
@@ -33,6 +34,7 @@ class Pipeline:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
+        set_workers(settings.workers)
         self.warehouse = Warehouse(settings.warehouse)
         self.clock = clock
         self._source = source

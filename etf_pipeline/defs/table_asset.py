@@ -9,6 +9,19 @@ from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.io_manager import table_schema
 
 
+def table_out(table: str, description: str, owner: str = "team:research") -> dg.AssetOut:
+    """One output of an asset that makes several tables at once."""
+    stage, name = table.split(".")
+    return dg.AssetOut(
+        key=[stage, name],
+        group_name=stage,
+        kinds={"duckdb", "numpy"},
+        owners=[owner],
+        description=description,
+        metadata={"dagster/column_schema": table_schema(CONTRACTS[table])},
+    )
+
+
 def table_asset(
     table: str,
     *,

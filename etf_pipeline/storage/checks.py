@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
     *(
         contract_rule(table)
         for table in CONTRACTS
-        if table.split(".")[0] in {"market", "risk", "signals", "scoring"}
+        if table.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
     ),
     Rule(
         "market.bars",

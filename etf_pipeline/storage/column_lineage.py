@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from etf_pipeline.core.scoring.components import COMPONENTS
+from etf_pipeline.storage.contracts import CONTRACTS
 
 ColumnSources = Mapping[str, tuple[str, ...]]
 """column -> the columns it is computed from, each written "schema.asset.column"."""
@@ -66,6 +67,103 @@ def _component_scores() -> dict[str, tuple[str, ...]]:
     return columns
 
 
+_CLASS = _of("raw.listings", "asset_class")
+_PRICE_BAR = _of(_BAR, *_PRICES, "accepted", "scale", "split", "distribution", "basis")
+_YEAR = ("session", "year", "scope")
+
+
+def _all_of(table: str, sources: tuple[str, ...], *, but: Iterable[str] = KEY) -> dict[str, tuple[str, ...]]:
+    """Every column of ``table`` but the named ones, each from ``sources``."""
+    left_out = set(but)
+    return {name: sources for name in CONTRACTS[table].names if name not in left_out}
+
+
+def _judged(table: str, forecasts: tuple[str, ...], labels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """A table of judgements: returns against forecasts, by fund and year."""
+    return {
+        "ticker": _of("market.total_return", "ticker"),
+        **dict.fromkeys(_YEAR, _of("market.sessions", "session")),
+        **_all_of(table, (*_RETURN, *forecasts), but=("ticker", *_YEAR, *labels)),
+    }
+
+
+def _risk() -> dict[str, ColumnSources]:
+    returns_key = _same("market.total_return", KEY)
+    plain = ("risk.volatility_forecasts", "risk.garch_fits", "risk.kalman_fits", "risk.drawdown")
+    lineage: dict[str, ColumnSources] = {
+        table: {**returns_key, **_all_of(table, _RETURN, but=(*KEY, "model"))} for table in plain
+    }
+    lineage["risk.volatility"] = {**returns_key, **_all_of("risk.volatility", (*_RETURN, *_CLASS))}
+    lineage["risk.beta"] = {
+        **returns_key,
+        **_all_of("risk.beta", (*_RETURN, *_CLASS), but=(*KEY, "benchmark")),
+    }
+    lineage["risk.class_beta"] = {
+        **returns_key,
+        "asset_class": _CLASS,
+        **_all_of("risk.class_beta", (*_RETURN, *_MEMBER, *_CLASS), but=(*KEY, "asset_class")),
+    }
+    lineage["risk.range_volatility"] = {
+        **_same(_BAR, KEY),
+        **_all_of("risk.range_volatility", _PRICE_BAR),
+    }
+    lineage["risk.tail"] = {
+        **returns_key,
+        **_all_of("risk.tail", (*_RETURN, *_of("risk.volatility", "volatility_1_annualised"))),
+    }
+    measures = (
+        *_of("risk.volatility", "volatility_annualised"),
+        *_of("risk.tail", "cvar_95_annualised_historical"),
+        *_of("risk.drawdown", "maximum_drawdown_756"),
+        *_of("raw.listings", "is_leveraged", "asset_class"),
+    )
+    lineage["risk.risk_category"] = {
+        **_same("market.universe", KEY),
+        **_all_of("risk.risk_category", measures),
+    }
+    for table in ("risk.regime", "risk.regime_states"):
+        labels = ("session", "benchmark", "states", "state")
+        lineage[table] = {
+            "session": _of("market.sessions", "session"),
+            **_all_of(table, _RETURN, but=labels),
+        }
+    lineage["risk.liquidity"] = {
+        **_same(_BAR, KEY),
+        **_all_of("risk.liquidity", (*_PRICE_BAR, *_of(_BAR, "volume"), *_RETURN)),
+    }
+    losses = (
+        *_of(
+            "risk.volatility", "volatility_annualised", "volatility_1_annualised", "volatility_5_annualised"
+        ),
+        *_of("risk.volatility", "ewma_annualised"),
+        *_of("risk.volatility_forecasts", *CONTRACTS["risk.volatility_forecasts"].names[2:]),
+    )
+    for name in ("volatility_losses", "volatility_tests"):
+        table = f"validation.{name}"
+        lineage[table] = _judged(table, losses, ("horizon", "model", "baseline"))
+    tails = _of("risk.tail", *(n for n in CONTRACTS["risk.tail"].names if n.startswith(("var", "cvar"))))
+    lineage["validation.value_at_risk"] = _judged("validation.value_at_risk", tails, ("model", "level"))
+    exceptions = "validation.value_at_risk_exceptions"
+    lineage[exceptions] = {
+        **returns_key,
+        **_same("market.total_return", ("total_return", "sessions_spanned")),
+        "value_at_risk": _of("risk.tail", "var_95", "var_99"),
+        "expected_shortfall": _of("risk.tail", "cvar_95", "cvar_99"),
+    }
+    betas = (
+        *_of("risk.beta", "static_beta", "beta", "ewma_beta", "kalman_beta", "dimson_beta", "shrunk_beta"),
+        *_of("risk.class_beta", "static_beta", "beta", "ewma_beta", "kalman_beta"),
+        *_MEMBER,
+        *_CLASS,
+    )
+    lineage["validation.hedging"] = _judged(
+        "validation.hedging", betas, ("horizon", "benchmark", "estimator")
+    )
+    return lineage
+
+
+RISK_LINEAGE = _risk()
+
 COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     "market.sessions": {
         "session": _raw("session"),
@@ -95,11 +193,7 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
         "stale_sessions": _of(_BAR, "accepted"),
         "median_traded_value": _of(_BAR, "close", "volume", "accepted"),
     },
-    "risk.volatility": {**_same("market.total_return", KEY), "volatility_annualised": _RETURN},
-    "risk.beta": {
-        **_same("market.total_return", KEY),
-        **dict.fromkeys(("beta", "standard_error", "correlation", "observations"), _RETURN),
-    },
+    **RISK_LINEAGE,
     "signals.momentum": {
         **_same("market.total_return", KEY),
         "momentum_12_1": _RETURN,

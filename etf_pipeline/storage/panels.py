@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from etf_pipeline.core.market.calendar import exchange_sessions
+from etf_pipeline.core.market.long import from_long_column
 from etf_pipeline.core.market.panel import BarPanel, from_long
 from etf_pipeline.core.market.quality import find_duplicates
 from etf_pipeline.storage.connection import Warehouse
@@ -128,6 +130,73 @@ def panel_axes(sessions: pd.DataFrame, frame: pd.DataFrame) -> tuple[np.ndarray,
         sessions["session"].to_numpy(dtype="datetime64[D]"),
         np.sort(frame["ticker"].unique().astype(object)).astype(str),
     )
+
+
+@dataclass(frozen=True)
+class ReturnPanel:
+    """Total returns as the risk and signal stages read them.
+
+    Attributes
+    ----------
+    sessions : (S,) datetime64[D]; tickers : (N,) str, sorted.
+    total_return : (S, N) float64, NaN where unknown.
+    spanned : (S, N) int64, sessions since the previous accepted bar; 0 without a bar.
+    """
+
+    sessions: np.ndarray
+    tickers: np.ndarray
+    total_return: np.ndarray
+    spanned: np.ndarray
+
+
+def return_panel(returns: pd.DataFrame, sessions: pd.DataFrame) -> ReturnPanel:
+    """The tables market.total_return and market.sessions as a panel."""
+    axis, tickers = panel_axes(sessions, returns)
+    spanned = np.nan_to_num(from_long_column(returns, "sessions_spanned", axis, tickers), nan=0.0)
+    return ReturnPanel(
+        axis, tickers, from_long_column(returns, "total_return", axis, tickers), spanned.astype(np.int64)
+    )
+
+
+class PricePanels(TypedDict):
+    """(S, N) prices and actions, named as the functions of the core take them."""
+
+    open_: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    accepted: np.ndarray
+    scale: np.ndarray
+    split: np.ndarray
+    distribution: np.ndarray
+
+
+def price_panels(bars: pd.DataFrame, sessions: np.ndarray, tickers: np.ndarray) -> PricePanels:
+    """Prices and actions of the table market.bars as panels; no split is 1, no distribution 0."""
+    column = {
+        name: from_long_column(bars, name, sessions, tickers)
+        for name in ("open", "high", "low", "close", "accepted", "scale", "split", "distribution")
+    }
+    return {
+        "open_": column["open"],
+        "high": column["high"],
+        "low": column["low"],
+        "close": column["close"],
+        "accepted": column["accepted"] == 1.0,
+        "scale": column["scale"],
+        "split": np.nan_to_num(column["split"], nan=1.0),
+        "distribution": np.nan_to_num(column["distribution"], nan=0.0),
+    }
+
+
+def read_classes(warehouse: Warehouse, tickers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Newest facts of each ticker: index of its asset class (-1 unknown), names of the classes, whether leveraged."""
+    facts = read_facts(warehouse)[0].set_index("ticker").reindex(tickers)
+    named = facts["asset_class"]
+    names = np.array(sorted(named.dropna().unique()), dtype=object)
+    index = pd.Index(names).get_indexer(named) if len(names) else np.full(len(tickers), -1)
+    leveraged = (facts["is_leveraged"] == True).to_numpy(dtype=bool)  # noqa: E712 (None stays false)
+    return index.astype(np.int64), names, leveraged | (named == "leveraged_inverse").to_numpy(dtype=bool)
 
 
 def column_of(tickers: np.ndarray, ticker: str) -> int:

@@ -19,7 +19,7 @@ from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.io_manager import table_schema
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
-STAGES = ["ingest", "market", "risk", "signals", "scoring", "production"]
+STAGES = ["ingest", "market", "risk", "signals", "scoring", "validation", "production"]
 # Assets that hold a raw table under another name, and the one that is a file.
 TABLE = {
     "raw.price_history": "raw.bars",
@@ -115,7 +115,11 @@ def test_stages_read_from_left_to_right() -> None:
 
 def test_every_table_of_the_research_tier_has_its_asset_and_contract_check() -> None:
     checked = {k.asset_key for k in defs.resolve_asset_graph().asset_check_keys if k.name == "contract"}
-    research = [name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring"}]
+    research = [
+        name
+        for name in CONTRACTS
+        if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
+    ]
     assert checked == {dg.AssetKey(name.split(".")) for name in research}
 
 

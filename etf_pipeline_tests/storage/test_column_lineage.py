@@ -13,8 +13,15 @@ from etf_pipeline.storage.io_manager import column_lineage
 # Columns that come from no other column: labels, and facts of the run.
 STAND_ALONE = {
     "market.bars": {"split", "distribution", "has_actions"},  # of raw.actions, which is no asset of its own
-    "risk.volatility": {"model"},
+    "risk.garch_fits": {"model"},
     "risk.beta": {"benchmark"},
+    "risk.regime": {"benchmark"},
+    "risk.regime_states": {"states", "state"},
+    "validation.volatility_losses": {"horizon", "model"},
+    "validation.volatility_tests": {"horizon", "model", "baseline"},
+    "validation.value_at_risk": {"model", "level"},
+    "validation.value_at_risk_exceptions": {"level"},
+    "validation.hedging": {"horizon", "benchmark", "estimator"},
     "production.published_ranking": {"simulated", "published_at"},
 }
 TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars")}

@@ -163,3 +163,38 @@ def holidays(market: Market, start: Day, end: Day) -> list[datetime]:
     days = np.arange(first, last + 1)
     closed = days[np.is_busday(days) & ~np.isin(days, exchange_sessions(market, first, last))]
     return [datetime(d.year, d.month, d.day, tzinfo=zone) for d in closed.astype(object)]
+
+
+def month_starts(sessions: np.ndarray) -> np.ndarray:
+    """Rows of the first session of each calendar month: the days on which models are refitted.
+
+    The first row of all is none: whether its month began on it cannot be known.
+
+    Parameters
+    ----------
+    sessions : (S,) datetime64, ascending.
+
+    Returns
+    -------
+    (R,) int64.
+    """
+    months = np.asarray(sessions, dtype="datetime64[M]").astype(np.int64)
+    return np.flatnonzero(np.diff(months) != 0) + 1
+
+
+def year_after(sessions: np.ndarray, years: np.ndarray) -> np.ndarray:
+    """First session of the calendar year after each of ``years``.
+
+    Parameters
+    ----------
+    sessions : (S,) datetime64, ascending; years : (K,) int, each followed by a session of a later year.
+
+    Returns
+    -------
+    (K,) datetime64[s].
+    """
+    days = np.asarray(sessions, dtype="datetime64[D]")
+    first = np.searchsorted(
+        days, (np.asarray(years, dtype=np.int64) - 1969).astype("datetime64[Y]").astype("datetime64[D]")
+    )
+    return days[first].astype("datetime64[s]")

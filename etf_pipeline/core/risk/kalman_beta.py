@@ -43,20 +43,6 @@ class KalmanBetaPanel:
     observations: np.ndarray
 
 
-def month_starts(sessions: np.ndarray) -> np.ndarray:
-    """Rows of the first session of each calendar month, the panel's first row aside.
-
-    Parameters
-    ----------
-    sessions : (S,) datetime64, ascending.
-
-    Returns
-    -------
-    (R,) int64.
-    """
-    return np.flatnonzero(np.diff(sessions.astype("datetime64[M]").astype(np.int64)) != 0) + 1
-
-
 def kalman_beta(
     total_return: np.ndarray,
     sessions_spanned: np.ndarray,

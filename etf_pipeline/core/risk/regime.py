@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.risk.regime_fit import RegimeFit, fit_regimes, hamilton_filter
 from etf_pipeline.core.risk.volatility import SESSIONS_A_YEAR
 
@@ -120,9 +121,8 @@ def walk_forward_regimes(
 
 def _refit_rows(x: np.ndarray, days: np.ndarray, window: int, min_observations: int) -> np.ndarray:
     """(R,) first sessions of a month with enough returns in the window that ends there."""
-    month = days.astype("datetime64[M]")
     first = np.zeros(len(x), dtype=bool)
-    first[1:] = month[1:] != month[:-1]
+    first[month_starts(days)] = True
     seen = np.cumsum(~np.isnan(x))
     before = np.concatenate([np.zeros(min(window, len(x)), dtype=seen.dtype), seen[:-window]])
     return np.flatnonzero(first & (seen - before >= min_observations))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.market.rolling import sessions_since
 from etf_pipeline.core.risk.student_t import StudentTPanel, rolling_student_t, student_t_tail
 from etf_pipeline.core.risk.tail_kernels import rolling_tails
@@ -110,7 +111,7 @@ def tail_risk(
     Quantiles lie at (n + 1) p, and the expected shortfall is the mean of the same quantile function beyond
     (``rolling_tails``); Barone-Adesi, Giannopoulos and Vosper (1999) for the filtering. The filtered model
     is served because its violations are as frequent as stated and do not come in clusters on the most
-    funds (``tail_backtest``): the other two let losses bunch whenever volatility rises.
+    funds (``validation.value_at_risk``): the other two let losses bunch whenever volatility rises.
     """
     for panel in (sessions_spanned, forecast):
         if panel.shape != total_return.shape:
@@ -124,7 +125,9 @@ def tail_risk(
     historical = _estimate(*rolling_tails(one_session, _TAIL_PROBABILITIES, **limits), serves)
     quantile, beyond = rolling_tails(residual, _TAIL_PROBABILITIES, **limits)
     filtered = _estimate(quantile * forecast, beyond * forecast, serves)
-    distribution = rolling_student_t(one_session, first_of_month(sessions), **limits)
+    refit = np.zeros(len(sessions), dtype=bool)
+    refit[month_starts(sessions)] = True
+    distribution = rolling_student_t(one_session, refit, **limits)
     parameters = distribution.location, distribution.scale, distribution.degrees_of_freedom
     fitted = [student_t_tail(p, *parameters) for p in _TAIL_PROBABILITIES]
     student_t = _estimate([f[0] for f in fitted], [f[1] for f in fitted], serves)
@@ -168,14 +171,6 @@ def standardised_residual(
     met = np.take_along_axis(forecast, np.maximum(start, 0), axis=0)
     met = np.where(met > 0.0, met, np.nan)
     return one_session_return(total_return, sessions_spanned) / met
-
-
-def first_of_month(sessions: np.ndarray) -> np.ndarray:
-    """(S,) bool: the first session of each calendar month; the panel's first session is one."""
-    month = sessions.astype("datetime64[M]")
-    first = np.ones(len(month), dtype=bool)
-    first[1:] = month[1:] != month[:-1]
-    return first
 
 
 def _estimate(

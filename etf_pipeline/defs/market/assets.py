@@ -13,11 +13,9 @@ from etf_pipeline.core.market.returns import total_return as compute_total_retur
 from etf_pipeline.core.market.universe import REASONS, UniverseRules
 from etf_pipeline.core.market.universe import universe as compute_universe
 from etf_pipeline.defs.resources import PipelineResource
-from etf_pipeline.defs.table_asset import table_asset
+from etf_pipeline.defs.table_asset import table_asset, table_out
 from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import lines
-from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.io_manager import table_schema
 from etf_pipeline.storage.panels import panel_axes, read_facts, read_raw_market
 
 OWNER = "team:data"
@@ -28,25 +26,20 @@ RAW = [
 ]
 
 
-def _out(name: str, description: str) -> dg.AssetOut:
-    return dg.AssetOut(
-        key=["market", name],
-        group_name="market",
-        kinds={"duckdb", "numpy"},
-        owners=[OWNER],
-        description=description,
-        metadata={"dagster/column_schema": table_schema(CONTRACTS[f"market.{name}"])},
-    )
-
-
 @dg.multi_asset(
     outs={
-        "sessions": _out("sessions", "The exchange's sessions from the first bar held to the last."),
-        "quality_events": _out(
-            "quality_events", "Every bar dropped, repaired or doubted, with rule, evidence and action."
+        "sessions": table_out(
+            "market.sessions", "The exchange's sessions from the first bar held to the last.", OWNER
         ),
-        "bars": _out(
-            "bars", "Bars as judged at the close of their own session: accepted, repaired or refused."
+        "quality_events": table_out(
+            "market.quality_events",
+            "Every bar dropped, repaired or doubted, with rule, evidence and action.",
+            OWNER,
+        ),
+        "bars": table_out(
+            "market.bars",
+            "Bars as judged at the close of their own session: accepted, repaired or refused.",
+            OWNER,
         ),
     },
     deps=RAW,

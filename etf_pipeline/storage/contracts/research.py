@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from etf_pipeline.storage.contracts.base import Column, Contract, session, ticker
+from etf_pipeline.storage.contracts.risk import RISK_CONTRACTS
+from etf_pipeline.storage.contracts.validation import VALIDATION_CONTRACTS
 
 PRICE = "quote currency a unit"
 SCORE = "0-100"
@@ -123,35 +125,6 @@ MARKET_CONTRACTS = (
 
 STAGE_CONTRACTS = (
     Contract(
-        "risk.volatility",
-        "Volatility forecast at the close.",
-        "one row a ticker and session with an estimate",
-        (
-            ticker(),
-            session(),
-            Column(
-                "volatility_annualised", "DOUBLE", "standard deviation of total returns", "fraction a year"
-            ),
-            Column("model", "VARCHAR", "which estimator"),
-        ),
-        ("ticker", "session"),
-    ),
-    Contract(
-        "risk.beta",
-        "Rolling regression of total returns on the benchmark's.",
-        "one row a ticker and session with an estimate",
-        (
-            ticker(),
-            session(),
-            Column("benchmark", "VARCHAR", "the market fund regressed on"),
-            Column("beta", "DOUBLE", "slope", "ratio"),
-            Column("standard_error", "DOUBLE", "ordinary standard error of the slope", "ratio"),
-            Column("correlation", "DOUBLE", "of fund and benchmark", "-1..1", nullable=True),
-            Column("observations", "INTEGER", "one-session returns in the window", "sessions"),
-        ),
-        ("ticker", "session"),
-    ),
-    Contract(
         "signals.momentum",
         "Total-return momentum, the most recent month left out.",
         "one row a ticker and session with a value",
@@ -243,4 +216,10 @@ PRODUCTION_CONTRACTS = (
     ),
 )
 
-RESEARCH_CONTRACTS = (*MARKET_CONTRACTS, *STAGE_CONTRACTS, *PRODUCTION_CONTRACTS)
+RESEARCH_CONTRACTS = (
+    *MARKET_CONTRACTS,
+    *RISK_CONTRACTS,
+    *STAGE_CONTRACTS,
+    *VALIDATION_CONTRACTS,
+    *PRODUCTION_CONTRACTS,
+)

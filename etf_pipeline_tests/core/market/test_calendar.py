@@ -17,6 +17,7 @@ from etf_pipeline.core.market.calendar import (
     holidays,
     is_session,
     last_final_session,
+    month_starts,
     next_session,
     session_close_utc,
     timezone_name,
@@ -173,3 +174,12 @@ def test_sessions_are_exactly_the_days_of_the_american_data(market_data):
     bars = pd.read_parquet(market_data / "us" / "us_etf_ohlcv_adj_div_2026-05.parquet", columns=["date"])
     day = np.unique(bars["date"].to_numpy().astype("datetime64[D]"))
     np.testing.assert_array_equal(exchange_sessions("us", day[0], day[-1]), day)
+
+
+def test_models_are_refitted_on_the_first_session_of_a_month_but_never_on_the_first_of_all() -> None:
+    days = np.array(
+        ["2020-01-30", "2020-01-31", "2020-02-03", "2020-02-04", "2020-04-01"], dtype="datetime64[D]"
+    )
+    np.testing.assert_array_equal(month_starts(days), [2, 4])
+    assert month_starts(days[:1]).size == 0
+    assert month_starts(days[:0]).size == 0

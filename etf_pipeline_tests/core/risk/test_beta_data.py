@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.risk.beta import downside_beta, ewma_beta, hac_standard_error, rolling_beta
 from etf_pipeline.core.risk.dimson_beta import dimson_beta
-from etf_pipeline.core.risk.kalman_beta import kalman_beta, month_starts
+from etf_pipeline.core.risk.kalman_beta import kalman_beta
 
 pytestmark = pytest.mark.data
 FUNDS = ["SPY", "SH", "QQQ", "TLT", "EFA", "XLU"]

@@ -12,7 +12,6 @@ from etf_pipeline.core.risk.kalman_beta import (
     filter_random_walk,
     fit_random_walk,
     kalman_beta,
-    month_starts,
     random_walk_reference,
 )
 from etf_pipeline_tests.core.random_market import assert_causal
@@ -377,15 +376,6 @@ def test_history_shorter_than_the_minimum_gives_nothing():
     assert np.isnan(panel.beta[:251]).all()
     assert not np.isnan(panel.beta[251:]).any()
     np.testing.assert_array_equal(np.isnan(panel.state_variance[:, 0]), [True, False, False])
-
-
-def test_month_starts():
-    days = np.array(
-        ["2020-01-30", "2020-01-31", "2020-02-03", "2020-02-04", "2020-04-01"], dtype="datetime64[D]"
-    )
-    np.testing.assert_array_equal(month_starts(days), [2, 4])
-    assert month_starts(days[:1]).size == 0
-    assert month_starts(days[:0]).size == 0
 
 
 @pytest.mark.parametrize("rows", [[3, 3], [5, 2], [-1], [10]])

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.market.returns import total_return
 from etf_pipeline.core.parallel import set_workers
 from etf_pipeline.core.risk import ewma_volatility
 from etf_pipeline.core.risk.tail import (
     TAIL_MODELS,
     TailEstimate,
-    first_of_month,
     one_session_return,
     standardised_residual,
     tail_risk,
 )
-from etf_pipeline.core.risk.tail_backtest import backtest_tail
+from etf_pipeline.core.validation.value_at_risk import evaluate_value_at_risk
 from etf_pipeline_tests.core.random_market import assert_causal, random_market
 from etf_pipeline_tests.core.risk.us_funds import us_returns
 
@@ -26,6 +26,13 @@ FIELDS = ("var_95", "cvar_95", "var_99", "cvar_99")
 
 def calendar(length):
     return np.datetime64("2015-01-01") + np.arange(length)
+
+
+def judged(returns, spanned, sessions, var, cvar, level):
+    """Columns of the backtest to the end of the last complete year, one row a fund."""
+    coverage = evaluate_value_at_risk(returns, spanned, sessions, {level: (var, cvar)}).coverage
+    newest = (coverage["scope"] == "to_date") & (coverage["year"] == coverage["year"].max())
+    return {name: column[newest] for name, column in coverage.items()}
 
 
 def simulated(seed, sessions=1500, funds=40):
@@ -77,12 +84,13 @@ def test_filtered_history_finds_the_true_tail(simulation):
 
 def test_filtered_violations_are_as_frequent_as_stated_and_do_not_cluster(simulation):
     returns, spanned, _, panel = simulation
-    result = backtest_tail(returns, spanned, panel.filtered.var_95, panel.filtered.cvar_95, 0.05)
-    rate = result.violations.sum() / result.forecasts.sum()
+    sessions = calendar(len(returns))
+    result = judged(returns, spanned, sessions, panel.filtered.var_95, panel.filtered.cvar_95, 0.95)
+    rate = result["exceptions"].sum() / result["observations"].sum()
     assert rate == pytest.approx(0.05, abs=0.003)
-    assert (result.independence_p_value < 0.05).mean() < 0.15
-    unfiltered = backtest_tail(returns, spanned, panel.historical.var_95, panel.historical.cvar_95, 0.05)
-    assert (unfiltered.independence_p_value < 0.05).mean() > 0.3
+    assert (result["independence_p_value"] < 0.05).mean() < 0.15
+    unfiltered = judged(returns, spanned, sessions, panel.historical.var_95, panel.historical.cvar_95, 0.95)
+    assert (unfiltered["independence_p_value"] < 0.05).mean() > 0.3
 
 
 def test_historical_takes_observed_returns_as_they_are():
@@ -99,14 +107,7 @@ def test_student_t_is_refitted_once_a_month():
     sessions = calendar(420)
     panel = tail_risk(returns, np.ones((420, 1), int), np.full((420, 1), np.nan), sessions)
     changes = 250 + np.flatnonzero(np.diff(panel.student_t.var_99[249:, 0]))
-    np.testing.assert_array_equal(changes, np.flatnonzero(first_of_month(sessions))[9:])
-
-
-def test_first_sessions_of_months():
-    sessions = np.array(
-        ["2024-01-30", "2024-02-02", "2024-02-05", "2024-03-01", "2025-03-01"], "datetime64[D]"
-    )
-    np.testing.assert_array_equal(first_of_month(sessions), [True, True, False, True, True])
+    np.testing.assert_array_equal(changes, month_starts(sessions)[8:])
 
 
 def test_a_return_over_n_sessions_is_brought_to_one():
@@ -251,11 +252,10 @@ def test_on_real_funds_the_served_model_breaks_calibration_least(market_data):
         estimate = getattr(panel, kind)
         for p, level in ((0.05, "95"), (0.01, "99")):
             var, cvar = getattr(estimate, f"var_{level}"), getattr(estimate, f"cvar_{level}")
-            result = backtest_tail(returns, spanned, np.where(common, var, np.nan), cvar, p)
-            rejected[kind, level] = int((result.coverage_p_value < 0.05).sum())
+            result = judged(returns, spanned, sessions, np.where(common, var, np.nan), cvar, 1 - p)
+            rejected[kind, level] = int((result["kupiec_p_value"] < 0.05).sum())
             if kind == "filtered":
-                assert result.violations.sum() / result.forecasts.sum() == pytest.approx(p, rel=0.1)
-                assert np.median(result.shortfall_ratio) == pytest.approx(1.0, abs=0.1)
+                assert result["exceptions"].sum() / result["observations"].sum() == pytest.approx(p, rel=0.1)
     for level in ("95", "99"):
         assert rejected["filtered", level] < rejected["historical", level]
         assert rejected["filtered", level] < rejected["student_t", level]

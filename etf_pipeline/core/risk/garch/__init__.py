@@ -1,0 +1,17 @@
+"""GARCH, GJR-GARCH and EGARCH with normal and Student-t errors: fits, filters, forecasts."""
+
+from etf_pipeline.core.risk.garch.fit import MODELS, GarchFits, Specification, fit_garch, specification
+from etf_pipeline.core.risk.garch.likelihood import PARAMETERS
+from etf_pipeline.core.risk.garch.walk_forward import HORIZONS, GarchHistory, walk_forward
+
+__all__ = [
+    "HORIZONS",
+    "MODELS",
+    "PARAMETERS",
+    "GarchFits",
+    "GarchHistory",
+    "Specification",
+    "fit_garch",
+    "specification",
+    "walk_forward",
+]

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.parallel import over_columns
 from etf_pipeline.core.risk.garch.fit import MODELS, START_RULES, TOLERANCE, StartRule, specification
 from etf_pipeline.core.risk.garch.forecast import filtered_forecasts
@@ -78,19 +79,6 @@ class GarchHistory:
         return np.where(model >= 0, picked, np.nan)
 
 
-def month_starts(sessions: np.ndarray) -> np.ndarray:
-    """(R,) rows of the first session of each calendar month: the days on which models are refitted.
-
-    The first row of all is none: whether its month began on it cannot be known.
-    """
-    months = np.asarray(sessions, dtype="datetime64[M]")
-    return (
-        np.flatnonzero(np.concatenate([[False], months[1:] != months[:-1]]))
-        if len(months)
-        else np.zeros(0, int)
-    )
-
-
 def walk_forward(
     total_return: np.ndarray,
     sessions_spanned: np.ndarray,
@@ -133,7 +121,7 @@ def walk_forward(
     counts = known.sum(axis=0).astype(np.int64)
     ends = np.cumsum(counts)
     length, funds = total_return.shape
-    refits = month_starts(sessions).astype(np.int64)
+    refits = month_starts(sessions)
     shape = (len(refits), funds)
     codes = np.array([specification(name, mean).code for name in models], dtype=np.int64)
     history = GarchHistory(

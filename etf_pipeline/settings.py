@@ -102,7 +102,9 @@ class Risk(BaseModel):
     garch_start: Literal["backcast", "mean_square"] = Field(
         "backcast", description="variance before the first return of a window"
     )
-    garch_criterion: Literal["aic", "bic"] = Field("bic", description="chooses the model at each refit")
+    garch_criterion: Literal["predictive", "bic", "aic"] = Field(
+        "predictive", description="chooses the model at each refit: by past forecasts, or by the window's fit"
+    )
     kalman_window: int = Field(756, ge=252, le=5000, description="sessions a random-walk beta is fitted on")
     regime_window: int = Field(2520, ge=504, le=10000, description="sessions a regime model is fitted on")
 

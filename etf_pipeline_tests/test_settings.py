@@ -207,6 +207,7 @@ def test_every_setting_is_in_the_hash_or_knowingly_outside() -> None:
         "refetch",
         "operate_from",
         "min_daily_coverage",
+        "workers",
     }
 
 

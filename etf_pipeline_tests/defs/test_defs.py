@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from pathlib import Path
 
 import dagster as dg
@@ -77,9 +78,14 @@ class TestEveryAsset:
         assert spec.kinds
 
     def test_group_is_the_folder_that_defines_it(self, spec: dg.AssetSpec) -> None:
-        module = importlib.import_module(f"etf_pipeline.defs.{spec.group_name}.assets")
+        package = importlib.import_module(f"etf_pipeline.defs.{spec.group_name}")
+        modules = [
+            importlib.import_module(f"{package.__name__}.{module.name}")
+            for module in pkgutil.iter_modules(package.__path__)
+        ]
         defined = {
             key
+            for module in modules
             for value in vars(module).values()
             if isinstance(value, dg.AssetsDefinition)
             for key in value.keys

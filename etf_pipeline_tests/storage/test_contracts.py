@@ -24,7 +24,10 @@ def volatility(tickers: list[str], day: str = "2024-01-02", value: float = 0.2) 
             "ticker": tickers,
             "session": pd.Timestamp(day),
             "volatility_annualised": value,
-            "model": "ewma",
+            "volatility_1_annualised": value,
+            "volatility_5_annualised": value,
+            "ewma_annualised": value,
+            "model": "ewma_shrunk",
         }
     )
 

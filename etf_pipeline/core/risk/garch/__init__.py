@@ -1,8 +1,9 @@
 """GARCH, GJR-GARCH and EGARCH with normal and Student-t errors: fits, filters, forecasts."""
 
 from etf_pipeline.core.risk.garch.fit import MODELS, GarchFits, Specification, fit_garch, specification
+from etf_pipeline.core.risk.garch.history import HORIZONS, GarchHistory
 from etf_pipeline.core.risk.garch.likelihood import PARAMETERS
-from etf_pipeline.core.risk.garch.walk_forward import HORIZONS, GarchHistory, walk_forward
+from etf_pipeline.core.risk.garch.walk_forward import walk_forward
 
 __all__ = [
     "HORIZONS",

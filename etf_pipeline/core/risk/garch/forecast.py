@@ -11,14 +11,21 @@ from etf_pipeline.core.risk.garch.likelihood import (
     BETA,
     EGARCH,
     GAMMA,
+    LOWER,
     MEAN_ABSOLUTE_NORMAL,
     OMEGA,
     PHI,
     RESIDUAL,
     ROOT,
+    UPPER,
     VARIANCE,
     compiled,
 )
+
+_CORRECTION = math.log(10.0)
+DECAY = 0.94
+SANE = 16.0
+"""A forecast standard deviation at most four times, at least a quarter of, the recent one."""
 
 
 @compiled
@@ -61,9 +68,9 @@ def cumulative_variance(
     -----
     GARCH and GJR: E[s_{t+j}] = omega + (alpha + gamma / 2 + beta) E[s_{t+j-1}], innovations being symmetric. EGARCH: the
     logarithm of the variance is an autoregression; its exponential is expected as that of a normal variable with the
-    same mean and variance. (With Student's t the exact expectation does not exist: exp |z| has no mean.) With an
-    AR(1) mean a shock of session j moves the returns of all later sessions, so it counts ((1 - phi^k) / (1 - phi))^2 with
-    k sessions left.
+    same mean and variance. (With Student's t the exact expectation does not exist: exp |z| has no mean; the correction
+    is held below a factor of ten.) With an AR(1) mean a shock of session j moves the returns of all later sessions, so
+    it counts ((1 - phi^k) / (1 - phi))^2 with k sessions left.
     """
     persistence = theta[ALPHA] + 0.5 * theta[GAMMA] + theta[BETA]
     phi = theta[PHI]
@@ -78,10 +85,22 @@ def cumulative_variance(
         if volatility == EGARCH:
             log_mean = theta[OMEGA] + theta[BETA] * log_mean + news_mean
             log_variance = theta[BETA] * theta[BETA] * log_variance + news_variance
-            variance = math.exp(min(log_mean + 0.5 * log_variance, 700.0))
+            variance = math.exp(min(log_mean + min(0.5 * log_variance, _CORRECTION), 700.0))
         else:
             variance = theta[OMEGA] + persistence * variance
     return total
+
+
+@compiled
+def bound_filter(fitted: int, n: int, work: np.ndarray) -> None:
+    """Bounds for the variances after the ``fitted`` observations: those of the forecasts, see ``filtered_forecasts``."""
+    e = work[RESIDUAL]
+    smooth = 1.0
+    for t in range(n):
+        if t >= fitted:
+            work[LOWER, t] = max(smooth / SANE, 1e-12)
+            work[UPPER, t] = SANE * max(smooth, 1.0)
+        smooth = DECAY * smooth + (1.0 - DECAY) * e[t] * e[t]
 
 
 @compiled
@@ -96,7 +115,10 @@ def filtered_forecasts(
     work: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the forecasts made at the observations fitted-1 .. n-1 of the work space.
+    """Write the forecasts made at the observations fitted-1 .. n-1 of the work space, of unit mean square.
+
+    A forecast is kept within a factor ``SANE`` of an exponentially weighted variance (decay 0.94), above also of the
+    window's: an estimate on few or odd returns can otherwise say anything (the insanity filter of Swanson and White 1997).
 
     Parameters
     ----------
@@ -109,8 +131,14 @@ def filtered_forecasts(
     news_mean, news_variance = 0.0, 0.0
     if volatility == EGARCH:
         news_mean, news_variance = news_moments(theta, fitted, work)
+    e = work[RESIDUAL]
+    smooth = 1.0
+    for t in range(fitted - 1):
+        smooth = DECAY * smooth + (1.0 - DECAY) * e[t] * e[t]
     for t in range(fitted - 1, n):
-        first = next_variance(theta, volatility, work[RESIDUAL, t], work[VARIANCE, t])
+        smooth = DECAY * smooth + (1.0 - DECAY) * e[t] * e[t]
+        first = next_variance(theta, volatility, e[t], work[VARIANCE, t])
+        first = min(max(first, smooth / SANE, 1e-12), SANE * max(smooth, 1.0))
         for h in range(len(horizons)):
             out[h, rows[t]] = scale * cumulative_variance(
                 theta, volatility, first, news_mean, news_variance, horizons[h]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,15 +10,14 @@ import numpy as np
 from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.parallel import over_columns
 from etf_pipeline.core.risk.garch.fit import MODELS, START_RULES, TOLERANCE, StartRule, specification
-from etf_pipeline.core.risk.garch.forecast import filtered_forecasts
+from etf_pipeline.core.risk.garch.forecast import bound_filter, filtered_forecasts
+from etf_pipeline.core.risk.garch.history import HORIZONS, GarchHistory
 from etf_pipeline.core.risk.garch.likelihood import (
     AR1_MEAN,
     BETA,
     EGARCH,
-    LOWER,
     MU,
     OMEGA,
-    UPPER,
     WORK_ROWS,
     compiled,
     prepare,
@@ -27,56 +25,12 @@ from etf_pipeline.core.risk.garch.likelihood import (
     variances,
 )
 from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, fit_fresh, minimise
+from etf_pipeline.core.risk.garch.selection import Criterion, choose
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 
-HORIZONS: tuple[int, ...] = (1, 5, 21)
 REFITS_A_YEAR = 12
 _MAX_PARAMETERS = 7
 _REENTRY = 8.0  # a warm start is taken back so far from a border
-
-
-@dataclass(frozen=True)
-class GarchHistory:
-    """Monthly fits of M models to N funds and what they forecast on S sessions; R refits.
-
-    Attributes
-    ----------
-    models : names, in the order of the axis M.
-    horizons : sessions ahead, in the order of the axis H.
-    refit_rows : (R,) int64, sessions at whose close the models were refitted.
-    parameters : (R, N, M, 7) natural parameters in units of returns (fractions); NaN where there is no fit.
-    log_likelihood : (R, N, M) of the window's returns; NaN where there is no fit.
-    observations : (R, N) int64, returns in the window.
-    converged : (R, N, M) bool.
-    fresh : (R, N) bool, estimated from the coarse grid rather than from last month's optimum.
-    variance : (H, M, S, N) variance of the return over the next h sessions, forecast at the close; NaN without a bar or fit.
-    chosen : (R, N) int64, model with the smallest information criterion; -1 where there is no fit.
-    """
-
-    models: tuple[str, ...]
-    horizons: tuple[int, ...]
-    refit_rows: np.ndarray
-    parameters: np.ndarray
-    log_likelihood: np.ndarray
-    observations: np.ndarray
-    converged: np.ndarray
-    fresh: np.ndarray
-    variance: np.ndarray
-    chosen: np.ndarray
-
-    def model_in_force(self) -> np.ndarray:
-        """(S, N) int64, the model chosen at the last refit up to each session; -1 where there was none."""
-        sessions, funds = self.variance.shape[2:]
-        last = np.searchsorted(self.refit_rows, np.arange(sessions), side="right") - 1
-        if not len(self.refit_rows):
-            return np.full((sessions, funds), -1)
-        return np.where((last >= 0)[:, None], self.chosen[np.maximum(last, 0)], -1)
-
-    def served_variance(self) -> np.ndarray:
-        """(H, S, N) forecast of the model in force; NaN where there is none."""
-        model = self.model_in_force()
-        picked = np.take_along_axis(self.variance, np.maximum(model, 0)[None, None], axis=1)[:, 0]
-        return np.where(model >= 0, picked, np.nan)
 
 
 def walk_forward(
@@ -89,7 +43,7 @@ def walk_forward(
     window: int = 1000,
     min_observations: int = 250,
     start: StartRule = "backcast",
-    criterion: Literal["aic", "bic"] = "bic",
+    criterion: Criterion = "predictive",
     fresh_every: int = REFITS_A_YEAR,
 ) -> GarchHistory:
     """Refit on the first session of each month with the returns of the last ``window`` sessions, forecast every day.
@@ -102,7 +56,7 @@ def walk_forward(
     models : names, see ``fit.MODELS``.
     window, min_observations : sessions looked back; returns needed among them.
     start : start value of the recursion, see ``fit_garch``.
-    criterion : information criterion that chooses the model at each refit.
+    criterion : what chooses the model at each refit, see ``selection.choose``.
     fresh_every : refits after which the search starts anew from a coarse grid; in between it starts from the last optimum.
 
     Returns
@@ -148,12 +102,10 @@ def walk_forward(
         cost=counts,
     )  # fmt: skip
     history.variance[:] = by_fund.transpose(2, 1, 3, 0)
-    if len(models):
-        free = np.array([specification(name, mean).parameters for name in models])
-        weight = 2.0 if criterion == "aic" else np.log(np.maximum(history.observations, 1))[:, :, None]
-        score = -2.0 * history.log_likelihood + weight * free
-        some = ~np.isnan(score).all(axis=2)
-        history.chosen[some] = np.argmin(np.where(np.isnan(score), np.inf, score), axis=2)[some]
+    free = np.array([specification(name, mean).parameters for name in models])
+    history.chosen[:] = choose(
+        history, np.where(known, scaled, np.nan), known, free, criterion=criterion, window=window
+    )
     return history
 
 
@@ -244,10 +196,8 @@ def _walk_columns(
                 likelihood[r, i, m] = value - (n - begin) * math.log(scale)
                 converged[r, i, m] = reached
                 count = len(y) - begin
-                for t in range(n - begin, count):
-                    work[LOWER, t] = 1e-8
-                    work[UPPER, t] = 1e12
                 residuals(theta, y, begin, len(y), model[2], work)
+                bound_filter(n - begin, count, work)
                 variances(theta, model[0], count, start, work)
                 filtered_forecasts(
                     theta, model[0], n - begin, count, horizons, scale * scale, rows[first + begin : after],

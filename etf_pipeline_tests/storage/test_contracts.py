@@ -113,7 +113,7 @@ def test_an_empty_table_may_stay_empty_but_a_published_session_may_not(warehouse
 
 
 def test_writes_go_by_name_not_position(warehouse: Warehouse) -> None:
-    shuffled = volatility(["A"])[["model", "volatility_annualised", "session", "ticker"]]
+    shuffled = volatility(["A"]).iloc[:, ::-1]
     write_table(warehouse, "risk.volatility", shuffled, RUN)
     assert read_table(warehouse, "risk.volatility").loc[0, "ticker"] == "A"
 

@@ -3,6 +3,7 @@
 from etf_pipeline.core.risk.garch.fit import MODELS, GarchFits, Specification, fit_garch, specification
 from etf_pipeline.core.risk.garch.history import HORIZONS, GarchHistory
 from etf_pipeline.core.risk.garch.likelihood import PARAMETERS
+from etf_pipeline.core.risk.garch.standard_errors import StandardErrors, standard_errors
 from etf_pipeline.core.risk.garch.walk_forward import walk_forward
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "GarchFits",
     "GarchHistory",
     "Specification",
+    "StandardErrors",
     "fit_garch",
     "specification",
+    "standard_errors",
     "walk_forward",
 ]

@@ -66,7 +66,7 @@ def bound(variance: float, lower: float, upper: float) -> tuple[float, float]:
     if variance < lower:
         return lower, 0.0
     if variance > upper:
-        return upper + math.log(variance / upper), upper / variance
+        return upper + math.log(variance / upper), 1.0 / variance
     return variance, 1.0
 
 

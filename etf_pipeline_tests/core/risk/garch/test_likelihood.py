@@ -39,7 +39,11 @@ class Case:
     def point(self, seed: int) -> np.ndarray:
         u = 0.2 * np.random.default_rng(seed).standard_normal(self.k)
         if self.code[0] == 2:
-            u[self.k - 1 - self.code[1]] += 2.0
+            beta = self.k - 1 - self.code[1]
+            u[beta] += 2.0
+            # Persistent, and moved by news the usual way round: the reference has no bounds to catch the rest.
+            u[beta - 3] *= 0.1
+            u[beta - 2] = abs(u[beta - 2])
         return u
 
     def value(self, u: np.ndarray) -> float:

@@ -108,6 +108,7 @@ def filtered_forecasts(
     theta: np.ndarray,
     volatility: int,
     fitted: int,
+    refit_row: int,
     n: int,
     horizons: np.ndarray,
     scale: float,
@@ -115,7 +116,7 @@ def filtered_forecasts(
     work: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the forecasts made at the observations fitted-1 .. n-1 of the work space, of unit mean square.
+    """Write the forecasts made at observations of the work space (of unit mean square) from the refit on.
 
     A forecast is kept within a factor ``SANE`` of an exponentially weighted variance (decay 0.94), above also of the
     window's: an estimate on few or odd returns can otherwise say anything (the insanity filter of Swanson and White 1997).
@@ -123,6 +124,8 @@ def filtered_forecasts(
     Parameters
     ----------
     fitted : observations the parameters were estimated on; the moments of an EGARCH's news come from these.
+    refit_row : session at whose close the parameters were estimated; a fund without a bar then has its last observation
+        before it, and no forecast of that day is touched.
     horizons : (H,) sessions.
     scale : variance of one unit of the work space in squared returns.
     rows : (n,) session of each observation.
@@ -139,6 +142,8 @@ def filtered_forecasts(
         smooth = DECAY * smooth + (1.0 - DECAY) * e[t] * e[t]
         first = next_variance(theta, volatility, e[t], work[VARIANCE, t])
         first = min(max(first, smooth / SANE, 1e-12), SANE * max(smooth, 1.0))
+        if rows[t] < refit_row:
+            continue
         for h in range(len(horizons)):
             out[h, rows[t]] = scale * cumulative_variance(
                 theta, volatility, first, news_mean, news_variance, horizons[h]

@@ -200,7 +200,7 @@ def _walk_columns(
                 bound_filter(n - begin, count, work)
                 variances(theta, model[0], count, start, work)
                 filtered_forecasts(
-                    theta, model[0], n - begin, count, horizons, scale * scale, rows[first + begin : after],
+                    theta, model[0], n - begin, refits[r], count, horizons, scale * scale, rows[first + begin : after],
                     work, out[i, m],
                 )  # fmt: skip
                 _rescale(last_theta[m], model[0], scale, parameters[r, i, m])

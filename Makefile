@@ -26,6 +26,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m etf_pipeline.kernels
 	touch $@
 
 run: $(VENV)/.installed
@@ -34,6 +35,7 @@ run: $(VENV)/.installed
 	$(BIN)/etf rank
 
 test: $(VENV)/.installed browser
+	@$(BIN)/python -m etf_pipeline.kernels
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Browser tests use Debian's Chromium where it can be had, and skip with a reason where it cannot.

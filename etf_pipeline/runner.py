@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from etf_pipeline.kernels import compile_kernels
 from etf_pipeline.settings import Settings
 
 
@@ -54,6 +55,7 @@ def run_job(name: str, partition: str | None, on_step: Callable[[str], None] | N
         Pipeline(load_settings()).refuse_other_market()
     except MixedSourcesError as error:
         return Outcome(False, str(error))
+    compile_kernels(on_step)
     started = time.monotonic()
     run_id = str(uuid.uuid4())
     with dagster_instance() as instance:

@@ -21,7 +21,8 @@ from etf_pipeline.core.risk.garch.likelihood import (
     compiled,
     prepare,
 )
-from etf_pipeline.core.risk.garch.optimise import fit_fresh
+from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, SATURATED, fit_fresh, is_thin, minimise
+from etf_pipeline.core.risk.garch.simplex import polish
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_natural
 
 TOLERANCE = 1e-9
@@ -148,7 +149,7 @@ def fit_garch(
     code, rule = model.code, START_RULES[start]
     over_columns(
         lambda which: _fit_columns(
-            which, packed, ends - counts, ends, code, rule, min_observations,
+            which, packed, ends - counts, ends, code, rule, min_observations, True,
             parameters, likelihood, observations, converged, starts,
         ),
         funds,
@@ -166,6 +167,7 @@ def _fit_columns(
     model: tuple[int, int, int],
     rule: int,
     min_observations: int,
+    thorough: bool,
     parameters: np.ndarray,
     likelihood: np.ndarray,
     observations: np.ndarray,
@@ -174,6 +176,7 @@ def _fit_columns(
 ) -> None:
     k = free_parameters(model)
     u, inverse = np.zeros(k), np.zeros((k, k))
+    trial, trial_inverse = np.zeros(k), np.zeros((k, k))
     for i in which:
         first, last = begins[i], ends[i]
         if model[2] == 2:
@@ -191,10 +194,34 @@ def _fit_columns(
         if not target > MIN_SPREAD * square / n or not start > 0.0:
             continue
         value, reached = fit_fresh(
-            model, packed, first, last, start, target, theta, work, TOLERANCE, True, u, inverse
+            model, packed, first, last, start, target, theta, work, TOLERANCE, thorough, u, inverse
         )
         if not np.isfinite(value):
             continue
+        if is_thin(packed, first, last, target):
+            # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
+            for a in range(k):
+                trial[a] = min(max(u[a], -SATURATED), SATURATED)
+                for b in range(k):
+                    trial_inverse[a, b] = 0.0
+            polish(trial, model, packed, first, last, start, target, work)
+            again, settled = minimise(
+                trial,
+                trial_inverse,
+                model,
+                packed,
+                first,
+                last,
+                start,
+                target,
+                work,
+                TOLERANCE,
+                MAX_ITERATIONS,
+            )
+            if again > value:
+                value, reached = again, settled
+                for a in range(k):
+                    u[a] = trial[a]
         to_natural(u, model, target, theta)
         parameters[i] = theta
         likelihood[i], converged[i], starts[i] = value, reached, start

@@ -21,14 +21,13 @@ from etf_pipeline.core.risk.garch.likelihood import (
     residuals,
     variances,
 )
-from etf_pipeline.core.risk.garch.simplex import polish
 from etf_pipeline.core.risk.garch.transform import chain, free_parameters, to_free, to_natural
 
 MAX_ITERATIONS = 80
 SCREENING = 10
 """Iterations every start is given; the best go on."""
 
-_SATURATED = 8.0  # a logistic so near its border that the search would not come back
+SATURATED = 8.0  # a logistic so near its border that the search would not come back
 _LARGEST_STEP = 2.0
 
 
@@ -202,7 +201,7 @@ def _grid_point(
 
 
 @compiled
-def _is_thin(y: np.ndarray, first: int, last: int, target: float) -> bool:
+def is_thin(y: np.ndarray, first: int, last: int, target: float) -> bool:
     """Whether more than a tenth of the returns are next to nothing: a fund that often does not trade.
 
     The likelihood of such a series has several maxima, and kinks where the mean meets the many zeros.
@@ -292,10 +291,10 @@ def fit_fresh(
     Every start is climbed from for a few iterations, the best to the end, the best of all once more from off the borders.
 
     ``thorough`` looks further where the likelihood has several maxima: from variances that drift, and for a thin series from
-    more starts, its optimum polished by the simplex of Nelder and Mead, which passes kinks, and climbed again.
+    more starts.
     """
     k = free_parameters(model)
-    thin = thorough and _is_thin(y, first, last, target)
+    thin = thorough and is_thin(y, first, last, target)
     starts = np.zeros((4 * (_LEVELS - 1 + _NEWS) + 2, k))
     count = _starts(model, y, first, last, start, target, mean_theta, work, thorough, thin, starts)
     values = np.full(len(starts), -np.inf)
@@ -314,12 +313,10 @@ def fit_fresh(
             at, iterations = count, MAX_ITERATIONS
             stuck = False
             for i in range(k):
-                stuck = stuck or abs(u[i]) > _SATURATED
-                starts[at, i] = min(max(u[i], -_SATURATED), _SATURATED)
-            if not (stuck or thin):
+                stuck = stuck or abs(u[i]) > SATURATED
+                starts[at, i] = min(max(u[i], -SATURATED), SATURATED)
+            if not stuck:
                 break
-            if thin:
-                polish(starts[at], model, y, first, last, start, target, work)
         value, reached = minimise(
             starts[at], inverses[at], model, y, first, last, start, target, work, tolerance, iterations
         )

@@ -24,13 +24,12 @@ from etf_pipeline.core.risk.garch.likelihood import (
     residuals,
     variances,
 )
-from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, fit_fresh, minimise
+from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, SATURATED, fit_fresh, minimise
 from etf_pipeline.core.risk.garch.selection import Criterion, choose
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 
 REFITS_A_YEAR = 12
 _MAX_PARAMETERS = 7
-_REENTRY = 8.0  # a warm start is taken back so far from a border
 
 
 def walk_forward(
@@ -95,8 +94,8 @@ def walk_forward(
     over_columns(
         lambda which: _walk_columns(
             which, packed, row, ends - counts, ends, refits, codes, np.array(HORIZONS),
-            window, min_observations, START_RULES[start], fresh_every, history.parameters,
-            history.log_likelihood, history.observations, history.converged, history.fresh, by_fund,
+            window, min_observations, START_RULES[start], fresh_every, MAX_ITERATIONS, False,
+            history.parameters, history.log_likelihood, history.observations, history.converged, history.fresh, by_fund,
         ),
         funds,
         cost=counts,
@@ -123,6 +122,8 @@ def _walk_columns(
     min_observations: int,
     rule: int,
     fresh_every: int,
+    iterations: int,
+    thorough: bool,
     parameters: np.ndarray,
     likelihood: np.ndarray,
     observations: np.ndarray,
@@ -174,16 +175,16 @@ def _walk_columns(
                     _rescale(last_theta[m], model[0], last_scale / scale, theta)
                     to_free(theta, model, target, u)
                     for a in range(k):
-                        u[a] = min(max(u[a], -_REENTRY), _REENTRY)
+                        u[a] = min(max(u[a], -SATURATED), SATURATED)
                         for b in range(k):
                             inverse[a, b] = state[m, a, b]
                     value, reached = minimise(
-                        u, inverse, model, y, begin, n, start, target, work, TOLERANCE, MAX_ITERATIONS
+                        u, inverse, model, y, begin, n, start, target, work, TOLERANCE, iterations
                     )
                 if not math.isfinite(value):
                     prepare(y, begin, n, model[2], rule, theta, work)
                     value, reached = fit_fresh(
-                        model, y, begin, n, start, target, theta, work, TOLERANCE, False, u, inverse
+                        model, y, begin, n, start, target, theta, work, TOLERANCE, thorough, u, inverse
                     )
                 if not math.isfinite(value):
                     continue

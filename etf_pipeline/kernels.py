@@ -1,0 +1,147 @@
+"""Compiling the numeric kernels ahead of their first use.
+
+python -m etf_pipeline.kernels
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from etf_pipeline.kernel_cache import cache_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MARK = "complete"
+
+
+def is_compiled() -> bool:
+    """Whether ``compile_kernels`` has finished for this version of the code."""
+    return (cache_folder() / _MARK).exists()
+
+
+def compile_kernels(tell: Callable[[str], None] | None = None) -> None:
+    """Compile what the pipeline runs, in several processes; does nothing where that has been done before.
+
+    Processes, because compilation holds the interpreter's lock. ``tell`` is called with a line if there is work to do. A
+    process that fails leaves its kernels to be compiled when they are first used.
+    """
+    if is_compiled():
+        return
+    if tell:
+        tell("compiling the numeric kernels, once for this version: about half a minute")
+    running = [
+        subprocess.Popen([sys.executable, "-m", "etf_pipeline.kernels", name])  # noqa: S603
+        for name in PARTS
+    ]
+    codes = [process.wait() for process in running]
+    if not any(codes):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        (cache_folder() / _MARK).touch()
+
+
+def _returns(sessions: int = 700, funds: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns, sessions spanned and days of an invented market: something for the kernels to run on."""
+    import numpy as np
+
+    draws = np.random.default_rng(0).standard_t(5, (sessions, funds))
+    days = np.datetime64("2020-01-01") + np.arange(sessions)
+    return 0.01 * draws, np.ones(draws.shape, dtype=np.int64), days
+
+
+def _volatility() -> None:
+    from etf_pipeline.core.risk import walk_forward
+
+    returns, spanned, days = _returns()
+    walk_forward(returns, spanned, days)
+
+
+def _beta() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.market.calendar import month_starts
+    from etf_pipeline.core.risk import (
+        dimson_beta,
+        downside_beta,
+        ewma_beta,
+        hac_standard_error,
+        kalman_beta,
+        rolling_beta,
+        shrunk_beta,
+        walk_forward_regimes,
+    )
+    from etf_pipeline.core.validation.hedging import hedging_error, judge_hedges
+
+    returns, spanned, days = _returns()
+    for market in (returns[:, 0], np.roll(returns, 1, axis=1)):
+        pair = (returns, spanned, market, np.ones(market.shape, dtype=np.int64))
+        beta = rolling_beta(*pair)
+        shrunk_beta(beta.beta, hac_standard_error(*pair), np.zeros(returns.shape[1], dtype=np.int64))
+        ewma_beta(*pair)
+        downside_beta(*pair)
+        dimson_beta(*pair)
+        kalman_beta(*pair, month_starts(days))
+        errors = {name: hedging_error(*pair, beta.beta) for name in ("static", "rolling")}
+        judge_hedges(errors, days)
+    walk_forward_regimes(returns[:, 0], spanned[:, 0], days)
+
+
+def _tails_and_liquidity() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.risk import (
+        drawdowns,
+        liquidity,
+        range_volatility,
+        risk_category,
+        spread_estimates,
+        tail_risk,
+    )
+    from etf_pipeline.core.validation.value_at_risk import evaluate_value_at_risk
+    from etf_pipeline.core.validation.volatility_forecast import (
+        evaluate_volatility_forecasts,
+        rolling_variance,
+    )
+
+    returns, spanned, days = _returns()
+    constant, none = np.full(returns.shape, 0.01), np.zeros(returns.shape[1], dtype=bool)
+    tail = tail_risk(returns, spanned, constant, days)
+    drawdowns(returns, spanned)
+    risk_category(constant, tail.historical.cvar_95_annualised, -constant, none)
+    close = 10.0 * np.cumprod(1.0 + returns, axis=0)
+    ones, accepted = np.ones(close.shape), np.ones(close.shape, dtype=bool)
+    bars = (close, 1.01 * close, 0.99 * close, close, accepted, ones, ones, 0.0 * ones)
+    spread_estimates(*bars, basis="as_traded")
+    range_volatility(*bars, basis="as_traded")
+    liquidity(close, ones, accepted, returns, spanned, ones, ones, basis="as_traded")
+    rolling_variance(returns, spanned, window=63, min_observations=31)
+    forecasts = dict.fromkeys(("ewma", "rolling_63", "rolling_252", "other"), constant)
+    evaluate_volatility_forecasts(returns, spanned, days, forecasts, 1)
+    evaluate_value_at_risk(returns, spanned, days, {0.95: (-constant, -2.0 * constant)})
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "volatility": _volatility,
+    "tails_and_liquidity": _tails_and_liquidity,
+    "beta": _beta,
+}
+"""What is compiled side by side."""
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile the named parts; without names whatever is missing, side by side."""
+    if not arguments:
+        compile_kernels(_say)
+    for name in arguments:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -81,7 +81,7 @@ def rolling_median(values: np.ndarray, window: int, min_count: int) -> np.ndarra
     return _rolling_median(np.ascontiguousarray(values, dtype=np.float64), window, min_count)
 
 
-@njit(cache=True, no_cfunc_wrapper=True)
+@njit(cache=True)
 def _rolling_median(values: np.ndarray, window: int, min_count: int) -> np.ndarray:
     """The window's values kept sorted: each session inserts one and removes one."""
     rows, columns = values.shape

@@ -14,7 +14,7 @@ _SUMS = 6  # observations, x, y, x*x, x*y, y*y
 FLAT = 1e-13
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def rolling_ols(
     funds: np.ndarray,
     y: np.ndarray,
@@ -67,7 +67,7 @@ def rolling_ols(
             out[3, t, j] = np.sqrt(max(syy - slope * sxy, 0.0) / (n - 2.0) / sxx)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _add(sums: np.ndarray, x: float, y: float) -> None:
     """One observation more."""
     sums[0] += 1.0
@@ -78,7 +78,7 @@ def _add(sums: np.ndarray, x: float, y: float) -> None:
     sums[5] += y * y
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def hac_errors(
     funds: np.ndarray,
     y: np.ndarray,
@@ -133,7 +133,7 @@ def hac_errors(
             out[t, j] = np.sqrt(max(variance, 0.0) * n / (n - 2.0)) / spread
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _sum(a: np.ndarray) -> float:
     """Sum in eight interleaved parts, which the processor adds at once."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
@@ -152,7 +152,7 @@ def _sum(a: np.ndarray) -> float:
     return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     """Sum of products in eight interleaved parts."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
@@ -171,7 +171,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def ewma_moments(
     funds: np.ndarray,
     y: np.ndarray,
@@ -234,7 +234,7 @@ def ewma_moments(
                 out[3, t, j] = np.sqrt(residual * leverage) / sxx
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def downside_moments(
     funds: np.ndarray,
     y: np.ndarray,

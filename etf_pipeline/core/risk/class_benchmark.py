@@ -52,7 +52,7 @@ def class_return(
     )
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _mean_of_others(
     returns: np.ndarray, counts: np.ndarray, class_index: np.ndarray, order: np.ndarray, min_funds: int
 ) -> np.ndarray:

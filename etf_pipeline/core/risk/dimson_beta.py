@@ -107,7 +107,7 @@ def dimson_beta(
     return DimsonPanel(beta, error, slopes, observations)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _dimson(
     funds: np.ndarray,
     y: np.ndarray,
@@ -202,7 +202,7 @@ def _dimson(
             error[t, j] = np.sqrt(max(residual, 0.0) / (n - k - 1.0) * variance)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _add_products(sums: np.ndarray, u: np.ndarray) -> None:
     """All products of two components of one observation more."""
     m = 0

@@ -36,7 +36,7 @@ def rolling_peak_and_fall(level: np.ndarray, window: int) -> tuple[np.ndarray, n
     return peak, fall
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rolling_peak_and_fall(
     level: np.ndarray, funds: np.ndarray, window: int, peak: np.ndarray, fall: np.ndarray
 ) -> None:
@@ -74,7 +74,7 @@ def _rolling_peak_and_fall(
     return
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _change(x: float, high: float) -> float:
     """Fall to ``x`` from ``high``; what stands at zero has lost everything."""
     return x / high - 1.0 if high > 0.0 else -1.0

@@ -20,7 +20,7 @@ _ACCURATE = 1e100  # products of prediction variances are logged before they lea
 _LOG_TWO_PI = np.log(2.0 * np.pi)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def first_informative(x: np.ndarray) -> int:
     """Index of the first x that is not zero, or the length."""
     for i in range(len(x)):
@@ -29,7 +29,7 @@ def first_informative(x: np.ndarray) -> int:
     return len(x)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def deviances(
     y: np.ndarray, x: np.ndarray, gap: np.ndarray, q: np.ndarray, state: np.ndarray, out: np.ndarray
 ) -> None:
@@ -70,7 +70,7 @@ def deviances(
         out[k] += np.log(state[3, k]) + (n - 1) * np.log(state[2, k])
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def filter_slope(
     y: np.ndarray, x: np.ndarray, gap: np.ndarray, q: float, slope: np.ndarray, variance: np.ndarray
 ) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def filter_slope(
     return squares, logs + np.log(product)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit_ratio(y: np.ndarray, x: np.ndarray, gap: np.ndarray, scratch: np.ndarray) -> float:
     """The ratio q >= 0 of greatest likelihood, with q = 0 (a constant slope) where nothing beats it.
 
@@ -158,13 +158,13 @@ def fit_ratio(y: np.ndarray, x: np.ndarray, gap: np.ndarray, scratch: np.ndarray
     return np.exp(middle + 0.5 * step * (loss[best - 1] - loss[best + 1]) / bend)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_likelihood(squares: float, logs: float, n: int, first_x: float, s: float) -> float:
     """Exact diffuse log-likelihood from what ``filter_slope`` returns, at observation variance s."""
     return -0.5 * (n * _LOG_TWO_PI + np.log(first_x * first_x) + logs + (n - 1) * np.log(s) + squares / s)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def walk_forward(
     funds: np.ndarray,
     y: np.ndarray,

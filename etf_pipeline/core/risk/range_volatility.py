@@ -118,7 +118,7 @@ def range_volatility(
     return RangeVolatilityPanel(served[0], served[1], served[2], np.ascontiguousarray(observations.T))
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rolling_ranges(
     columns: np.ndarray,
     open_: np.ndarray,

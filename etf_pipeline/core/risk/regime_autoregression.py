@@ -138,7 +138,7 @@ def fit_switching_autoregression(series: np.ndarray, order: int) -> SwitchingAut
     )
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _filter(
     y: np.ndarray,
     mean: np.ndarray,

@@ -12,7 +12,7 @@ from numba import njit
 _RESCALE_BELOW = 1e-50
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def forward(
     x: np.ndarray,
     mean: np.ndarray,
@@ -78,7 +78,7 @@ def forward(
     return log_likelihood + np.log(c)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def backward(
     x: np.ndarray,
     transition: np.ndarray,
@@ -135,7 +135,7 @@ def backward(
     moves[2, 0], moves[2, 1], moves[2, 2] = s20 * p20, s21 * p21, s22 * p22
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def slope(
     floor: float,
     mean: np.ndarray,

@@ -63,7 +63,7 @@ def shrunk_beta(
     return ShrunkBetaPanel(*out)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _shrink(
     beta: np.ndarray,
     error: np.ndarray,

@@ -11,7 +11,7 @@ _TERMS = 37
 _CORWIN_SCHULTZ = 3.0 - 2.0 * np.sqrt(2.0)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def rolling_spreads(
     columns: np.ndarray,
     open_: np.ndarray,
@@ -87,7 +87,7 @@ def rolling_spreads(
                 corwin_schultz[j, t] = total[7] / total[2]
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _lone_bar(o: float, h: float, low: float, terms: np.ndarray) -> None:
     """What a bar says without the one before: from the open to the middle of its range."""
     if not np.isnan(o):
@@ -95,7 +95,7 @@ def _lone_bar(o: float, h: float, low: float, terms: np.ndarray) -> None:
         terms[1] = 0.5 * (h + low) - o
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _pair(o: float, h: float, low: float, h1: float, l1: float, c1: float, terms: np.ndarray) -> None:
     """Products of a bar (o, h, low) and the comparable bar before (h1, l1, c1).
 
@@ -145,7 +145,7 @@ def _pair(o: float, h: float, low: float, h1: float, l1: float, c1: float, terms
     terms[36] = tau * r5 * r45
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def corwin_schultz_pair(h: float, low: float, h1: float, l1: float, c1: float) -> float:
     """Signed spread of two sessions from the logarithms of their ranges.
 
@@ -159,7 +159,7 @@ def corwin_schultz_pair(h: float, low: float, h1: float, l1: float, c1: float) -
     return 2.0 * np.tanh(0.5 * alpha)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _edge_from_sums(s: np.ndarray) -> float:
     """Squared EDGE spread of a window from the sums of its terms; NaN where it is not defined.
 
@@ -189,7 +189,7 @@ def _edge_from_sums(s: np.ndarray) -> float:
     return 0.5 * (e1 + e2)
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _standard_error(parts: np.ndarray) -> float:
     """Standard error of the mean of the known values; NaN with fewer than four."""
     known, mean = 0, 0.0

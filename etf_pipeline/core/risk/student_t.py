@@ -112,7 +112,7 @@ def student_t_tail(
     return tails[0], tails[1]
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rolling_fits(
     values: np.ndarray,
     funds: np.ndarray,
@@ -142,7 +142,7 @@ def _rolling_fits(
     return
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _fit(x: np.ndarray, current: np.ndarray) -> None:
     """Maximise the likelihood over (location, log scale, 1 / nu); start from ``current`` unless NaN."""
     n = len(x)
@@ -200,7 +200,7 @@ def _fit(x: np.ndarray, current: np.ndarray) -> None:
     return
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _likelihood_and_score(
     x: np.ndarray, place: float, log_scale: float, g: float, score: np.ndarray
 ) -> float:
@@ -232,7 +232,7 @@ def _likelihood_and_score(
     return n * (constant - log_scale) - 0.5 * (nu + 1.0) * logs
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _digamma(x: float) -> float:
     """Recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.5, 6.3.18)."""
     total = 0.0
@@ -244,7 +244,7 @@ def _digamma(x: float) -> float:
     return total + math.log(x) - 0.5 / x - series
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _trigamma(x: float) -> float:
     """Recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.4.6, 6.4.12)."""
     total = 0.0

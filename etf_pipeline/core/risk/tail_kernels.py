@@ -58,7 +58,7 @@ def rolling_tails(
     return quantile, mean_beyond
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rolling_tails(
     values: np.ndarray,
     funds: np.ndarray,
@@ -114,7 +114,7 @@ def _rolling_tails(
     return
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _insert(ordered: np.ndarray, size: int, value: float) -> int:
     """Put ``value`` in its place, dropping the largest when there is no room; the new size."""
     if size < len(ordered):
@@ -127,7 +127,7 @@ def _insert(ordered: np.ndarray, size: int, value: float) -> int:
     return size
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _remove(ordered: np.ndarray, size: int, value: float) -> int:
     """Take one value equal to ``value`` out; the new size."""
     k = 0
@@ -138,7 +138,7 @@ def _remove(ordered: np.ndarray, size: int, value: float) -> int:
     return size - 1
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _tail(ordered: np.ndarray, size: int, position: float) -> tuple[float, float]:
     """Quantile at ``position`` among sorted values and the mean beyond it."""
     below = max(1, min(int(position), size - 1))

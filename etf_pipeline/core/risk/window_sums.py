@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def advance(terms: np.ndarray, stored: np.ndarray, head: np.ndarray, total: np.ndarray, session: int) -> None:
     """Sums of each term over the last ``len(stored)`` sessions, this one included.
 

@@ -76,19 +76,19 @@ def p_value(statistic: np.ndarray | float, count: np.ndarray | int, horizon: int
     return 2.0 * special.stdtr(freedom, -np.abs(statistic))
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def enough_observations(count: int, horizon: int) -> bool:
     """Whether there are observations enough for a test."""
     return count >= MIN_OBSERVATIONS and count >= MIN_TARGETS * horizon
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def lag_count(count: int, horizon: int) -> int:
     """Lags in the long-run variance: ``horizon - 1 + floor(4 (count / 100)**(2/9))``."""
     return horizon - 1 + int(4.0 * (count / 100.0) ** (2.0 / 9.0))
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def add_lagged_products(
     difference: np.ndarray, begin: int, end: int, inside: np.ndarray, across: np.ndarray
 ) -> None:
@@ -111,7 +111,7 @@ def add_lagged_products(
             across[k] += now * past[k]
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def mean_and_statistic(
     difference: np.ndarray, begin: int, end: int, total: float, products: np.ndarray, horizon: int
 ) -> tuple[float, float]:

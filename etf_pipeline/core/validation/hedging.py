@@ -133,7 +133,7 @@ def judge_hedges(
     }
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _judge(
     funds: np.ndarray, errors: np.ndarray, static: int, ends: np.ndarray, horizon: int, found: np.ndarray
 ) -> None:

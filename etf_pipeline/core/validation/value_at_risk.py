@@ -188,7 +188,7 @@ def _exception_table(
     }
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _count(
     state: np.ndarray, severity: np.ndarray, tail_ratio: np.ndarray, ends: np.ndarray, counts: np.ndarray
 ) -> None:

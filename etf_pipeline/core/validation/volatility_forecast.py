@@ -250,7 +250,7 @@ def _test_table(
     }
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _evaluate(
     target: np.ndarray,
     forecasts: np.ndarray,
@@ -318,7 +318,7 @@ def _evaluate(
                         )
 
 
-@njit(cache=True, no_cfunc_wrapper=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _compare(
     loss: np.ndarray, other: np.ndarray, reach: np.ndarray, horizon: int, out: np.ndarray, field: int
 ) -> None:

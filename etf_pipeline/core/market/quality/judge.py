@@ -97,7 +97,7 @@ def level_parameters(rules: QualityRules) -> LevelParameters:
     return LevelParameters(**{name: getattr(rules, name) for name in LevelParameters._fields})
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def median_of(values: np.ndarray, count: int) -> float:
     """Median of the first ``count`` values; NaN without any."""
     if count == 0:
@@ -109,7 +109,7 @@ def median_of(values: np.ndarray, count: int) -> float:
     return 0.5 * (ordered[middle - 1] + ordered[middle])
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def low_volume_share(values: np.ndarray, count: int) -> float:
     """Tenth percentile of the first ``count`` values over their median; 0 without any."""
     if count == 0:
@@ -118,7 +118,7 @@ def low_volume_share(values: np.ndarray, count: int) -> float:
     return ordered[count // 10] / max(median_of(values, count), 1e-300)
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def log_volume_ratio(fresh: np.ndarray, past: np.ndarray, count: int) -> float:
     """Log of the median of ``fresh`` over that of the first ``count`` of ``past``; NaN where unknown."""
     if count < 5:
@@ -129,7 +129,7 @@ def log_volume_ratio(fresh: np.ndarray, past: np.ndarray, count: int) -> float:
     return np.log(new / old)
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def volume_surge(volume: float, price: float, units: np.ndarray, values: np.ndarray, count: int) -> float:
     """Volume over its past median, in units or in value, whichever is smaller; 1 where unknown."""
     if count < 5 or not volume > 0:
@@ -139,7 +139,7 @@ def volume_surge(volume: float, price: float, units: np.ndarray, values: np.ndar
     return min(in_units, in_value)
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def plausible(
     move: float,
     sigma: float,
@@ -177,7 +177,7 @@ def plausible(
     return (not strict) and size <= p.peer_limit and p.peer_fraction * size <= peer_move
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def split_evidence(
     level: float, sigma: float, volume_ratio: float, fiscal: bool, p: LevelParameters
 ) -> tuple[float, float]:
@@ -234,7 +234,7 @@ def split_evidence(
     return sign * SPLIT_LOG[best], -np.log(rest)
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def confirmed_level(
     level: float,
     level_now: float,

@@ -34,7 +34,7 @@ from etf_pipeline.core.market.quality.transitions import (
 )
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def walk(
     close: np.ndarray,
     volume: np.ndarray,

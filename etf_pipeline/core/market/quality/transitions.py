@@ -12,7 +12,7 @@ EVENTS_PER_BAR = 8
 """More than one bar can ever write."""
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def emit(
     events: np.ndarray,
     n: int,
@@ -37,7 +37,7 @@ def emit(
     return n + 1
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def push(recent: np.ndarray, value: int) -> None:
     """Drop the oldest entry and append ``value``."""
     for i in range(len(recent) - 1):
@@ -45,7 +45,7 @@ def push(recent: np.ndarray, value: int) -> None:
     recent[-1] = value
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def untraded_rule(changed: int, count: int, p: LevelParameters) -> int:
     """Name of a long history without a trade; ``changed`` closes differed from the one before."""
     if changed >= p.nav_share * count:
@@ -53,13 +53,13 @@ def untraded_rule(changed: int, count: int, p: LevelParameters) -> int:
     return c.UNTRADED_HISTORY
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def recent_flip(flips: np.ndarray, t: int, window: int) -> bool:
     """Whether the scale was wrong before within ``window`` sessions."""
     return flips[-1] >= 0 and t - flips[-1] <= window
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def left_level_rule(
     level: float, surge: float, fiscal: bool, flipping: bool, p: LevelParameters
 ) -> tuple[int, int, int]:
@@ -75,7 +75,7 @@ def left_level_rule(
     return c.BAD_PRINT, c.WARNING, c.QUARANTINED
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def untraded_level_rule(
     level: float, fiscal: bool, flipping: bool, p: LevelParameters
 ) -> tuple[int, int, int]:
@@ -87,7 +87,7 @@ def untraded_level_rule(
     return c.UNTRADED_PRINT, c.INFO, c.QUARANTINED
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def leave_level(
     events: np.ndarray,
     n: int,
@@ -110,7 +110,7 @@ def leave_level(
     return emit(events, n, start, end, t, kind, numbers, False)
 
 
-@nb.njit(cache=True, no_cfunc_wrapper=True)
+@nb.njit(cache=True)
 def resolve_level(
     events: np.ndarray,
     n: int,

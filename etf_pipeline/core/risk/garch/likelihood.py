@@ -29,7 +29,7 @@ _BLOCK = 16
 VARIANCE, RESIDUAL, PASSED, BY_VARIANCE, BY_RESIDUAL, LOWER, UPPER, LEVEL, ROOT = range(9)
 WORK_ROWS = 9
 
-compiled = njit(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled

@@ -24,8 +24,10 @@ from etf_pipeline.core.risk.garch.likelihood import (
 from etf_pipeline.core.risk.garch.transform import chain, free_parameters, to_free, to_natural
 
 MAX_ITERATIONS = 80
-SCREENING = 10
+SCREENING = 6
 """Iterations every start is given; the best go on."""
+HOPELESS = 4.0
+"""A start that is then so far in log-likelihood below the best optimum found is given up."""
 
 SATURATED = 8.0  # a logistic so near its border that the search would not come back
 _LARGEST_STEP = 2.0
@@ -309,6 +311,8 @@ def fit_fresh(
             for other in range(1, count):
                 if values[other] > values[at]:
                     at = other
+            if values[at] < top - HOPELESS:
+                continue
         else:
             at, iterations = count, MAX_ITERATIONS
             stuck = False

@@ -15,13 +15,22 @@ from etf_pipeline.core.risk.garch.likelihood import (
     GARCH,
     GJR,
     NORMAL,
+    NU,
     STUDENT_T,
     WORK_ROWS,
     ZERO_MEAN,
     compiled,
     prepare,
 )
-from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, SATURATED, fit_fresh, is_thin, minimise
+from etf_pipeline.core.risk.garch.optimise import (
+    EXHAUSTIVE,
+    MAX_ITERATIONS,
+    SATURATED,
+    THOROUGH,
+    fit_fresh,
+    is_thin,
+    minimise,
+)
 from etf_pipeline.core.risk.garch.simplex import polish
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_natural
 
@@ -30,6 +39,9 @@ TOLERANCE = 1e-9
 
 MIN_SPREAD = 1e-12
 """A series whose variance about its mean equation is below this share of its mean square is constant."""
+
+DOUBTFUL = 3.0
+"""Fewer degrees of freedom on a thin fund: the likelihood has several maxima, and the search is repeated from everywhere."""
 
 StartRule = Literal["mean_square", "backcast"]
 START_RULES: dict[str, int] = {"mean_square": 0, "backcast": 1}
@@ -149,7 +161,7 @@ def fit_garch(
     code, rule = model.code, START_RULES[start]
     over_columns(
         lambda which: _fit_columns(
-            which, packed, ends - counts, ends, code, rule, min_observations, True,
+            which, packed, ends - counts, ends, code, rule, min_observations, THOROUGH, MAX_ITERATIONS,
             parameters, likelihood, observations, converged, starts,
         ),
         funds,
@@ -167,7 +179,8 @@ def _fit_columns(
     model: tuple[int, int, int],
     rule: int,
     min_observations: int,
-    thorough: bool,
+    effort: int,
+    iterations: int,
     parameters: np.ndarray,
     likelihood: np.ndarray,
     observations: np.ndarray,
@@ -175,7 +188,7 @@ def _fit_columns(
     starts: np.ndarray,
 ) -> None:
     k = free_parameters(model)
-    u, inverse = np.zeros(k), np.zeros((k, k))
+    u = np.zeros(k)
     trial, trial_inverse = np.zeros(k), np.zeros((k, k))
     for i in which:
         first, last = begins[i], ends[i]
@@ -186,42 +199,66 @@ def _fit_columns(
         if n < max(min_observations, 2 * k):
             continue
         work = np.empty((WORK_ROWS, n))
-        theta = np.zeros(7)
-        start, target = prepare(packed, first, last, model[2], rule, theta, work)
+        theta, mean_theta = np.zeros(7), np.zeros(7)
+        value, reached = -np.inf, False
+        start, target = prepare(packed, first, last, model[2], rule, mean_theta, work)
         square = 0.0
         for t in range(first, last):
             square += packed[t] * packed[t]
         if not target > MIN_SPREAD * square / n or not start > 0.0:
             continue
-        value, reached = fit_fresh(
-            model, packed, first, last, start, target, theta, work, TOLERANCE, thorough, u, inverse
-        )
-        if not np.isfinite(value):
-            continue
-        if is_thin(packed, first, last, target):
-            # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
-            for a in range(k):
-                trial[a] = min(max(u[a], -SATURATED), SATURATED)
-                for b in range(k):
-                    trial_inverse[a, b] = 0.0
-            polish(trial, model, packed, first, last, start, target, work)
-            again, settled = minimise(
-                trial,
-                trial_inverse,
+        for search in (effort, EXHAUSTIVE):
+            for a in range(7):
+                theta[a] = mean_theta[a]
+            found, settled = fit_fresh(
                 model,
                 packed,
                 first,
                 last,
                 start,
                 target,
+                theta,
                 work,
                 TOLERANCE,
-                MAX_ITERATIONS,
+                search,
+                trial,
+                trial_inverse,
             )
-            if again > value:
-                value, reached = again, settled
+            if found > value:
+                value, reached = found, settled
                 for a in range(k):
                     u[a] = trial[a]
+            to_natural(u, model, target, theta)
+            if not is_thin(packed, first, last, target) or not (
+                model[0] == EGARCH or 0.0 < theta[NU] < DOUBTFUL
+            ):
+                break
+            if search == EXHAUSTIVE:
+                # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
+                for a in range(k):
+                    trial[a] = min(max(u[a], -SATURATED), SATURATED)
+                    for b in range(k):
+                        trial_inverse[a, b] = 0.0
+                polish(trial, model, packed, first, last, start, target, work)
+                found, settled = minimise(
+                    trial,
+                    trial_inverse,
+                    model,
+                    packed,
+                    first,
+                    last,
+                    start,
+                    target,
+                    work,
+                    TOLERANCE,
+                    iterations,
+                )
+                if found > value:
+                    value, reached = found, settled
+                    for a in range(k):
+                        u[a] = trial[a]
+        if not np.isfinite(value):
+            continue
         to_natural(u, model, target, theta)
         parameters[i] = theta
         likelihood[i], converged[i], starts[i] = value, reached, start

@@ -29,6 +29,7 @@ SCREENING = 6
 HOPELESS = 4.0
 """A start that is then so far in log-likelihood below the best optimum found is given up."""
 
+QUICK, THOROUGH, EXHAUSTIVE = 0, 1, 2
 SATURATED = 8.0  # a logistic so near its border that the search would not come back
 _LARGEST_STEP = 2.0
 
@@ -191,6 +192,8 @@ def _grid_point(
     if volatility == EGARCH:
         beta = (0.5, 0.85, 0.95, 0.985, 0.998)[level]
         theta[BETA], theta[ALPHA], theta[GAMMA] = beta, 2.0 * news, -0.5 * news
+        if level == _LEVELS - 1 and place == 0:
+            theta[ALPHA], theta[GAMMA] = -0.06, 0.0  # calmer after large moves: it happens
         theta[OMEGA] = (1.0 - beta) * math.log(target)
     else:
         persistence = (0.4, 0.85, 0.96, 0.99, 0.99999)[level]
@@ -225,21 +228,20 @@ def _starts(
     target: float,
     mean_theta: np.ndarray,
     work: np.ndarray,
-    thorough: bool,
-    thin: bool,
+    effort: int,
     starts: np.ndarray,
 ) -> int:
     """Fill the rows of ``starts`` with free vectors to climb from; returns how many.
 
-    The best news of each persistence; of the persistences the two best, or all for a thin series, then also with a heavy
-    tail and with mean zero. Where ``thorough`` also every drifting variance.
+    QUICK: of each persistence the best news, and of these the two best. THOROUGH: the three best, and every drifting variance.
+    EXHAUSTIVE: all there are, also with a heavy tail and with mean zero.
     """
     volatility, distribution, mean = model
     n, count = last - first, 0
     theta = np.zeros(7)
     values, places = np.zeros(_LEVELS), np.zeros(_LEVELS, dtype=np.int64)
     variants = 1
-    if thin:
+    if effort == EXHAUSTIVE:
         variants = (2 if distribution == STUDENT_T else 1) * (2 if mean != 0 else 1)
     for variant in range(variants):
         nu = 2.3 if distribution == STUDENT_T and variant % 2 == 1 else 6.0
@@ -260,16 +262,13 @@ def _starts(
             for other in range(_LEVELS - 1):
                 if values[other] > values[level]:
                     better += 1
-            if level == _LEVELS - 1:
-                if thorough:
-                    for place in range(_NEWS):
-                        _grid_point(level, place, model, nu, target, theta)
-                        to_free(theta, model, target, starts[count])
-                        count += 1
-            elif thin or better < 2:
-                _grid_point(level, places[level], model, nu, target, theta)
-                to_free(theta, model, target, starts[count])
-                count += 1
+            drifts = level == _LEVELS - 1
+            for place in range(_NEWS):
+                best = not drifts and better < 2 + min(effort, 1) and place == places[level]
+                if effort == EXHAUSTIVE or best or (drifts and effort == THOROUGH):
+                    _grid_point(level, place, model, nu, target, theta)
+                    to_free(theta, model, target, starts[count])
+                    count += 1
     return count
 
 
@@ -284,24 +283,21 @@ def fit_fresh(
     mean_theta: np.ndarray,
     work: np.ndarray,
     tolerance: float,
-    thorough: bool,
+    effort: int,
     u: np.ndarray,
     inverse: np.ndarray,
 ) -> tuple[float, bool]:
     """Maximum likelihood from several starts; the optimum and the inverse Hessian there into u and inverse.
 
-    Every start is climbed from for a few iterations, the best to the end, the best of all once more from off the borders.
-
-    ``thorough`` looks further where the likelihood has several maxima: from variances that drift, and for a thin series from
-    more starts.
+    Every start (see ``_starts`` for ``effort``) is climbed from for a few iterations, the best to the end, the best of all
+    once more from off the borders.
     """
     k = free_parameters(model)
-    thin = thorough and is_thin(y, first, last, target)
-    starts = np.zeros((4 * (_LEVELS - 1 + _NEWS) + 2, k))
-    count = _starts(model, y, first, last, start, target, mean_theta, work, thorough, thin, starts)
+    starts = np.zeros((4 * _LEVELS * _NEWS + 1, k))
+    count = _starts(model, y, first, last, start, target, mean_theta, work, effort, starts)
     values = np.full(len(starts), -np.inf)
     inverses = np.zeros((len(starts), k, k))
-    to_finish = min(count, 6 if thin else 2)
+    to_finish = min(count, (2, 3, 8)[effort])
     top, converged, last_climb = -np.inf, False, count + to_finish
     for climb in range(last_climb + 1):
         if climb < count:

@@ -9,7 +9,7 @@ import numpy as np
 from etf_pipeline.core.risk.garch.likelihood import compiled, log_likelihood, residuals, variances
 from etf_pipeline.core.risk.garch.transform import to_natural
 
-_EVALUATIONS = 240
+_EVALUATIONS = 80
 _RESTARTS = 3
 
 
@@ -43,7 +43,7 @@ def polish(
     target: float,
     work: np.ndarray,
 ) -> None:
-    """Improve the free vector ``u`` in place; at most 240 evaluations a parameter, in three restarts.
+    """Improve the free vector ``u`` in place; at most 80 evaluations a parameter, in three restarts.
 
     Notes
     -----

@@ -24,7 +24,7 @@ from etf_pipeline.core.risk.garch.likelihood import (
     residuals,
     variances,
 )
-from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, SATURATED, fit_fresh, minimise
+from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, QUICK, SATURATED, fit_fresh, minimise
 from etf_pipeline.core.risk.garch.selection import Criterion, choose
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 
@@ -94,7 +94,7 @@ def walk_forward(
     over_columns(
         lambda which: _walk_columns(
             which, packed, row, ends - counts, ends, refits, codes, np.array(HORIZONS),
-            window, min_observations, START_RULES[start], fresh_every, MAX_ITERATIONS, False,
+            window, min_observations, START_RULES[start], fresh_every, MAX_ITERATIONS, QUICK,
             history.parameters, history.log_likelihood, history.observations, history.converged, history.fresh, by_fund,
         ),
         funds,
@@ -123,7 +123,7 @@ def _walk_columns(
     rule: int,
     fresh_every: int,
     iterations: int,
-    thorough: bool,
+    effort: int,
     parameters: np.ndarray,
     likelihood: np.ndarray,
     observations: np.ndarray,
@@ -184,7 +184,7 @@ def _walk_columns(
                 if not math.isfinite(value):
                     prepare(y, begin, n, model[2], rule, theta, work)
                     value, reached = fit_fresh(
-                        model, y, begin, n, start, target, theta, work, TOLERANCE, thorough, u, inverse
+                        model, y, begin, n, start, target, theta, work, TOLERANCE, effort, u, inverse
                     )
                 if not math.isfinite(value):
                     continue

@@ -14,6 +14,10 @@ REGIME_NAMES = {2: ("calm", "stress"), 3: ("calm", "normal", "stress")}
 """The states in order of variance."""
 
 
+RETRY_REFITS = 3
+"""Where the last optimum leads to nothing admissible, all starts are tried at once, but no oftener than this."""
+
+
 @dataclass(frozen=True)
 class RegimeHistory:
     """Filtered probabilities per session and the estimates behind them. K states, calmest first; R refits.
@@ -100,14 +104,15 @@ def walk_forward_regimes(
     years = days[rows].astype("datetime64[Y]")
     fits: list[RegimeFit] = []
     in_force: list[tuple[int, int, RegimeFit]] = []
+    searched = -RETRY_REFITS
     for r, row in enumerate(rows.tolist()):
         begin = max(0, row + 1 - window)
         previous = in_force[-1][2] if in_force else None
         sample = x[begin : row + 1]
         fresh = previous is None or years[r] != years[r - 1]
         fit = fit_regimes(sample, states, previous=previous, fresh=fresh, min_occupation=min_occupation)
-        if not (fit.estimated or fresh):
-            fit = fit_regimes(sample, states, min_occupation=min_occupation)
+        if not (fit.estimated or fresh) and r - searched >= RETRY_REFITS:
+            fit, searched = fit_regimes(sample, states, min_occupation=min_occupation), r
         fits.append(fit)
         if fit.estimated:
             in_force.append((begin, row, fit))

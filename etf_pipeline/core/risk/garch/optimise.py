@@ -233,7 +233,7 @@ def _starts(
 ) -> int:
     """Fill the rows of ``starts`` with free vectors to climb from; returns how many.
 
-    QUICK: of each persistence the best news, and of these the two best. THOROUGH: the three best, and every drifting variance.
+    QUICK: of each persistence the best news, of these the two best. THOROUGH: the three best, and every drifting variance.
     EXHAUSTIVE: all there are, also with a heavy tail and with mean zero.
     """
     volatility, distribution, mean = model

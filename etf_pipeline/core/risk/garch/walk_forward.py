@@ -9,7 +9,7 @@ import numpy as np
 
 from etf_pipeline.core.market.calendar import month_starts
 from etf_pipeline.core.parallel import over_columns
-from etf_pipeline.core.risk.garch.fit import MODELS, START_RULES, TOLERANCE, StartRule, specification
+from etf_pipeline.core.risk.garch.fit import MODELS, START_RULES, StartRule, specification
 from etf_pipeline.core.risk.garch.forecast import bound_filter, filtered_forecasts
 from etf_pipeline.core.risk.garch.history import HORIZONS, GarchHistory
 from etf_pipeline.core.risk.garch.likelihood import (
@@ -24,11 +24,15 @@ from etf_pipeline.core.risk.garch.likelihood import (
     residuals,
     variances,
 )
-from etf_pipeline.core.risk.garch.optimise import MAX_ITERATIONS, QUICK, SATURATED, fit_fresh, minimise
+from etf_pipeline.core.risk.garch.optimise import QUICK, SATURATED, fit_fresh, minimise
 from etf_pipeline.core.risk.garch.selection import Criterion, choose
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 
 REFITS_A_YEAR = 12
+WARM_ITERATIONS = 30
+"""A refit that starts from last month's optimum and is not there after so many is as good as it gets until the fresh one."""
+TOLERANCE = 1e-7
+"""Log-likelihood a last step may promise: parameters within a thousandth of a standard error."""
 _MAX_PARAMETERS = 7
 
 
@@ -94,7 +98,7 @@ def walk_forward(
     over_columns(
         lambda which: _walk_columns(
             which, packed, row, ends - counts, ends, refits, codes, np.array(HORIZONS),
-            window, min_observations, START_RULES[start], fresh_every, MAX_ITERATIONS, QUICK,
+            window, min_observations, START_RULES[start], fresh_every, WARM_ITERATIONS, QUICK,
             history.parameters, history.log_likelihood, history.observations, history.converged, history.fresh, by_fund,
         ),
         funds,

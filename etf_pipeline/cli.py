@@ -129,6 +129,26 @@ def explain(
 
 
 @app.command()
+def risk(
+    ticker: Annotated[str | None, typer.Argument(help="a fund, e.g. VAS.AX; none: all of them")] = None,
+    session: Annotated[str | None, typer.Option(help="YYYY-MM-DD; the newest by default")] = None,
+    top: Annotated[int, typer.Option(help="how many of the riskiest and of the calmest", min=1)] = 10,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Show the market's regime and the funds' risk; of one fund, all that is known of its risk."""
+    configure(warehouse=warehouse)
+    day = _day(session)
+    from etf_pipeline.risk_card import risk_card
+    from etf_pipeline.risk_report import risk_overview
+
+    with _published().read_published() as connection:
+        if ticker is None:
+            risk_overview(connection, console, top=top, session=day)
+        else:
+            risk_card(connection, console, ticker=ticker, session=day)
+
+
+@app.command()
 def sql(
     query: Annotated[str | None, typer.Argument(help="a query; or use --file")] = None,
     file: Annotated[
@@ -211,12 +231,12 @@ def main() -> None:
     """Entry point: errors a user can mend are a line, not a traceback."""
     import duckdb
 
-    from etf_pipeline.reports import NotRankedError
+    from etf_pipeline.reports import NoRiskError, NotRankedError
     from etf_pipeline.sources.base import SourceError
     from etf_pipeline.storage.connection import WarehouseBusyError
 
     mendable = (
-        SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, OSError,
+        SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, NoRiskError, OSError,
         UnicodeDecodeError, duckdb.Error,
     )  # fmt: skip
     try:

@@ -24,6 +24,10 @@ class NotRankedError(LookupError):
     """There is nothing to show for what was asked; the message says what there is."""
 
 
+class NoRiskError(LookupError):
+    """There is no risk to show for what was asked; the message says what there is."""
+
+
 def ranking(
     connection: duckdb.DuckDBPyConnection, console: Console, *, top: int, session: str | None, excluded: bool
 ) -> None:
@@ -50,7 +54,7 @@ def ranking(
         "SELECT count(rank), count(*) - count(rank) FROM scoring.composite_ranking WHERE session = ?::DATE",
         [day],
     ).fetchone() or (0, 0)
-    if _simulated(connection):
+    if is_simulated(connection):
         console.print(f"[bold yellow]{SIMULATED}[/]")
     table = Table(title=f"Ranking at the close of {day}: {counts[0]} funds ranked, {counts[1]} left out")
     for name, right in (
@@ -68,7 +72,7 @@ def ranking(
     for r in rows:
         table.add_row(
             str(r[0]), r[1], escape(r[2] or ""), _points(r[3]), _points(r[4]), _points(r[5]), _points(r[6]),
-            _percent(r[7], 0), _percent(r[8], 1, sign=True), _percent(r[9], 1),
+            percent(r[7], 0), percent(r[8], 1, sign=True), percent(r[9], 1),
             "" if r[10] is None else f"{r[10]:.2f}", "" if r[11] is None else f"{r[11]:,.0f}",
         )  # fmt: skip
     console.print(table)
@@ -92,7 +96,7 @@ def explanation(
     """
     day = _session(connection, session)
     record = score_record(connection, ticker, day)
-    if _simulated(connection):
+    if is_simulated(connection):
         console.print(f"[bold yellow]{SIMULATED}[/]")
     about = connection.execute(
         "SELECT name, asset_class FROM raw.listings_as_of(TIMESTAMP '9999-12-31') WHERE ticker = ?", [ticker]
@@ -166,7 +170,7 @@ def score_record(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -
         [ticker, day],
     ).fetchone()
     if row is None:
-        raise NotRankedError(_unknown(connection, ticker, day))
+        raise NotRankedError(unknown_fund(connection, ticker, day))
     standings = {}
     for n, name in enumerate(inputs):
         value, rank, count, score = row[11 + 4 * n : 15 + 4 * n]
@@ -294,7 +298,8 @@ def _left_out(connection: duckdb.DuckDBPyConnection, console: Console, day: str,
     console.print(table)
 
 
-def _unknown(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -> str:
+def unknown_fund(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -> str:
+    """What to say of a fund that has no row on the day: when it has, or which names are near."""
     row = connection.execute(
         "SELECT min(session), max(session) FROM scoring.composite_ranking WHERE ticker = ?", [ticker]
     ).fetchone()
@@ -308,7 +313,8 @@ def _unknown(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -> st
     return f"{ticker} is not in this warehouse; nearest are {', '.join(str(n[0]) for n in near)}"
 
 
-def _simulated(connection: duckdb.DuckDBPyConnection) -> bool:
+def is_simulated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether anything in the warehouse is invented."""
     row = connection.execute("SELECT coalesce(bool_or(simulated), false) FROM raw.fetches").fetchone()
     return bool(row and row[0])
 
@@ -317,7 +323,8 @@ def _points(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def _percent(value: float | None, digits: int, sign: bool = False) -> str:
+def percent(value: float | None, digits: int, sign: bool = False) -> str:
+    """A fraction as a percentage; empty where it is not known."""
     if value is None:
         return ""
     return f"{100 * value:{'+' if sign else ''}.{digits}f} %"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from etf_pipeline.core.risk.garch import HORIZONS, MODELS
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
 
@@ -36,6 +38,38 @@ def contract_rule(table: str) -> Rule:
         f"SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1 "  # noqa: S608
         f"UNION ALL SELECT {key} FROM {table} WHERE {nulls}",
     )
+
+
+ESTIMATES = ("volatility", "range_volatility", "beta", "class_beta", "tail", "drawdown", "risk_category")
+"""Tables of the risk stage with a row for as long as a fund is quoted."""
+
+FORECASTS = tuple(f"{model}_variance_{horizon}" for model in MODELS for horizon in HORIZONS)
+TAILS = ("", "_historical", "_student_t", "_filtered")
+"""Endings of the columns of risk.tail: the served model, then the three it is served by."""
+
+
+def stale_rule(table: str) -> Rule:
+    """An estimate outlives its fund by five sessions and no more, delisted or not.
+
+    It is asked of the bars: the universe may not be recomputed yet when the estimates are.
+    """
+    return Rule(
+        table,
+        "ends_with_the_fund",
+        "No estimate more than five sessions after a fund's last bar.",
+        "error",
+        "WITH axis AS (SELECT session, row_number() OVER (ORDER BY session) AS n FROM market.sessions), "  # noqa: S608
+        "accepted AS (SELECT ticker, session AS last_bar FROM market.bars WHERE accepted) "
+        f"SELECT e.ticker, e.session, b.last_bar FROM {table} e ASOF LEFT JOIN accepted b "
+        "ON e.ticker = b.ticker AND e.session >= b.last_bar LEFT JOIN axis today ON today.session = e.session "
+        "LEFT JOIN axis last ON last.session = b.last_bar "
+        "WHERE today.n IS NULL OR last.n IS NULL OR today.n - last.n > 5",
+    )
+
+
+def _breaking(table: str, condition: str, values: Iterable[str], key: str = "ticker, session") -> str:
+    """Rows of ``table`` that meet ``condition`` for any of ``values`` put into it."""
+    return f"SELECT {key} FROM {table} WHERE {' OR '.join(condition.format(value) for value in values)}"  # noqa: S608
 
 
 RULES: tuple[Rule, ...] = (
@@ -119,6 +153,170 @@ RULES: tuple[Rule, ...] = (
         "Everyone left out has a reason, and no member has one.",
         "error",
         "SELECT ticker, session FROM market.universe WHERE is_member = (exclusion_reason IS NOT NULL)",
+    ),
+    *(stale_rule(f"risk.{table}") for table in ESTIMATES),
+    Rule(
+        "risk.volatility",
+        "positive_forecasts",
+        "Every forecast is finite and positive; zero only for a price that has never moved.",
+        "error",
+        _breaking(
+            "risk.volatility",
+            "NOT isfinite({0}) OR {0} < 0 OR ({0} = 0) <> (model = 'constant')",
+            ("volatility_1_annualised", "volatility_5_annualised", "volatility_annualised"),
+        ),
+    ),
+    Rule(
+        "risk.volatility",
+        "served_by_a_fit",
+        "A forecast served by a GARCH model has a fit of that model behind it, of that session or before.",
+        "error",
+        "SELECT v.ticker, v.session, v.model FROM risk.volatility v LEFT JOIN (SELECT ticker, model, "
+        "min(session) AS first_fit FROM risk.garch_fits GROUP BY ALL) f USING (ticker, model) "
+        "WHERE v.model NOT IN ('ewma_shrunk', 'constant') AND (first_fit IS NULL OR first_fit > v.session)",
+    ),
+    Rule(
+        "risk.volatility_forecasts",
+        "positive_forecasts",
+        "What a model forecast is finite and positive.",
+        "error",
+        _breaking("risk.volatility_forecasts", "NOT (isfinite({0}) AND {0} > 0)", FORECASTS),
+    ),
+    Rule(
+        "risk.beta",
+        "kalman_after_its_fit",
+        "A random-walk beta with an error rests on a fit of that session or before.",
+        "error",
+        "SELECT b.ticker, b.session FROM risk.beta b LEFT JOIN (SELECT ticker, min(session) AS first_fit "
+        "FROM risk.kalman_fits GROUP BY ticker) f USING (ticker) WHERE b.kalman_standard_error > 0 "
+        "AND (first_fit IS NULL OR first_fit > b.session)",
+    ),
+    Rule(
+        "risk.beta",
+        "errors_not_negative",
+        "Standard errors are finite and not negative, correlations within -1 and 1.",
+        "error",
+        _breaking(
+            "risk.beta",
+            "abs(correlation) > 1 + 1e-9 OR NOT (isfinite({0}standard_error) AND {0}standard_error >= 0)",
+            ("", "hac_", "kalman_", "dimson_", "shrunk_"),
+        ),
+    ),
+    Rule(
+        "risk.tail",
+        "severity_in_order",
+        "Of every model, expected shortfall is at least as severe as value at risk, and 99 % as 95 %.",
+        "error",
+        _breaking(
+            "risk.tail",
+            "cvar_95{0} > var_95{0} + 1e-12 OR cvar_99{0} > var_99{0} + 1e-12 "
+            "OR var_99{0} > var_95{0} + 1e-12 OR cvar_99{0} > cvar_95{0} + 1e-12",
+            TAILS,
+        ),
+    ),
+    Rule(
+        "risk.drawdown",
+        "depths_in_order",
+        "Drawdowns lie between -1 and 0, and three years' deepest is at least one year's.",
+        "error",
+        _breaking(
+            "risk.drawdown",
+            "maximum_drawdown_756 > maximum_drawdown_252 + 1e-12 OR NOT {0} BETWEEN -1 AND 0",
+            ("drawdown", "maximum_drawdown_252", "maximum_drawdown_756"),
+        ),
+    ),
+    Rule(
+        "risk.risk_category",
+        "leveraged_is_high",
+        "Leveraged and inverse funds are HIGH, whatever is known of them.",
+        "error",
+        "SELECT c.ticker, c.session, c.category FROM risk.risk_category c "
+        "JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker) "
+        "WHERE (l.is_leveraged OR l.asset_class = 'leveraged_inverse') "
+        "AND (c.category <> 'HIGH' OR c.raw_category <> 'HIGH' OR c.decided_by IS DISTINCT FROM 'leveraged')",
+    ),
+    Rule(
+        "risk.risk_category",
+        "members_have_one",
+        "On the newest session, at most a tenth of the universe's members lack a risk category.",
+        "warn",
+        "SELECT count(*) FILTER (c.category IS NULL) AS without, count(*) AS members FROM market.universe u "
+        "LEFT JOIN risk.risk_category c USING (ticker, session) WHERE u.is_member "
+        "AND u.session = (SELECT max(session) FROM market.universe) "
+        "HAVING count(*) FILTER (c.category IS NULL) > 0.1 * count(*)",
+    ),
+    Rule(
+        "risk.regime",
+        "probabilities_sum_to_one",
+        "Calm, normal and stress are probabilities and sum to one.",
+        "error",
+        _breaking(
+            "risk.regime",
+            "NOT {0}_probability BETWEEN 0 AND 1 "
+            "OR abs(calm_probability + normal_probability + stress_probability - 1) > 1e-9",
+            ("calm", "normal", "stress", "two_state_stress"),
+            key="session",
+        ),
+    ),
+    Rule(
+        "risk.regime",
+        "after_the_first_fit",
+        "No probability is dated before the first admissible fit.",
+        "error",
+        "SELECT session FROM risk.regime WHERE NOT session >= coalesce((SELECT min(session) FROM risk.regime_states "
+        "WHERE states = 3 AND log_likelihood IS NOT NULL), DATE '9999-12-31')",
+    ),
+    Rule(
+        "risk.regime_states",
+        "states_in_order",
+        "Calm, normal and stress are named by rising volatility.",
+        "error",
+        "SELECT session, states FROM (SELECT *, lag(volatility_annualised) OVER (PARTITION BY session, states "
+        "ORDER BY CASE state WHEN 'calm' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END) AS calmer FROM risk.regime_states) "
+        "WHERE volatility_annualised <= calmer OR volatility_annualised <= 0",
+    ),
+    Rule(
+        "risk.liquidity",
+        "counts_and_spreads",
+        "Spreads and illiquidity are not negative, and no more sessions are silent than known.",
+        "error",
+        "SELECT ticker, session FROM risk.liquidity WHERE spread < 0 OR spread <> greatest(edge_signed, 0) "
+        "OR amihud_per_million < 0 OR zero_volume_sessions > known_sessions",
+    ),
+    Rule(
+        "validation.volatility_losses",
+        "judged_on_the_same_days",
+        "All models of a fund, horizon and year are judged on the same sessions.",
+        "error",
+        "SELECT ticker, year, scope, horizon FROM validation.volatility_losses GROUP BY ALL "
+        "HAVING min(observations) <> max(observations)",
+    ),
+    Rule(
+        "validation.value_at_risk",
+        "exceptions_are_listed",
+        "The exceptions counted in a year are the ones listed.",
+        "error",
+        "SELECT ticker, year, level, v.exceptions, e.listed FROM validation.value_at_risk v LEFT JOIN (SELECT ticker, "
+        "year(session) AS year, level, count(*) AS listed FROM validation.value_at_risk_exceptions GROUP BY ALL) e "
+        "USING (ticker, year, level) WHERE v.model = 'served' AND v.scope = 'year' "
+        "AND v.exceptions <> coalesce(e.listed, 0)",
+    ),
+    Rule(
+        "validation.value_at_risk_exceptions",
+        "beyond_the_forecast",
+        "A listed return is below its value at risk, and expected shortfall below that.",
+        "error",
+        "SELECT ticker, session, level FROM validation.value_at_risk_exceptions "
+        "WHERE total_return >= value_at_risk OR expected_shortfall > value_at_risk + 1e-12",
+    ),
+    Rule(
+        "validation.hedging",
+        "judged_on_the_same_days",
+        "All estimators of a fund and benchmark are judged on the same sessions; the static one's ratio is one.",
+        "error",
+        "SELECT ticker, year, scope, horizon, benchmark FROM validation.hedging GROUP BY ALL "
+        "HAVING min(observations) <> max(observations) "
+        "OR bool_or(estimator = 'static' AND abs(ratio_to_static - 1) > 1e-9)",
     ),
     Rule(
         "scoring.component_scores",

@@ -1,4 +1,4 @@
-"""What a person would look for: as-of macros, restatements, the ranking of today, a card per fund."""
+"""What a person would look for: as-of macros, restatements, the ranking and the risk of today, a card per fund."""
 
 from __future__ import annotations
 
@@ -78,12 +78,55 @@ VIEWS: tuple[str, ...] = (
         SELECT 1 FROM answers a WHERE a.ticker = h.ticker AND a.source = h.source
           AND a.known_at > h.last_seen AND a.status IN ('rate_limited', 'server_error', 'empty'))
     """,
+    # The regime of a session, and what calm, normal and stress meant in numbers at the refit then in force.
+    """
+    CREATE OR REPLACE VIEW main.market_regime AS
+    WITH states AS (
+        SELECT session AS fitted_on, max(volatility_annualised) FILTER (state = 'calm') AS calm_volatility_annualised,
+               max(volatility_annualised) FILTER (state = 'normal') AS normal_volatility_annualised,
+               max(volatility_annualised) FILTER (state = 'stress') AS stress_volatility_annualised
+        FROM risk.regime_states WHERE states = 3 AND log_likelihood IS NOT NULL GROUP BY session
+    )
+    SELECT r.session, r.benchmark,
+           CASE greatest(r.calm_probability, r.normal_probability, r.stress_probability)
+               WHEN r.calm_probability THEN 'calm' WHEN r.normal_probability THEN 'normal' ELSE 'stress'
+           END AS regime,
+           r.calm_probability, r.normal_probability, r.stress_probability, r.two_state_stress_probability,
+           s.fitted_on, s.calm_volatility_annualised, s.normal_volatility_annualised, s.stress_volatility_annualised
+    FROM risk.regime r ASOF LEFT JOIN states s ON r.session >= s.fitted_on
+    """,
+    # Every fund with a bar or an estimate: what its risk was on a session, by the measures that are served.
+    """
+    CREATE OR REPLACE MACRO main.risk_at(day) AS TABLE
+    SELECT u.session, u.ticker, l.name, l.asset_class, u.is_member, u.exclusion_reason, c.category AS risk_category,
+           c.raw_category, c.score AS category_score, c.decided_by, v.volatility_1_annualised,
+           v.volatility_5_annualised, v.volatility_annualised, v.model AS volatility_model, t.var_95, t.cvar_95,
+           t.var_99, t.cvar_99, t.model AS tail_model, d.drawdown, d.maximum_drawdown_252, d.maximum_drawdown_756,
+           b.beta, b.kalman_beta, b.benchmark, q.spread, q.spread_standard_error, q.amihud_per_million,
+           q.zero_volume_sessions, q.known_sessions, g.regime,
+           (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
+    FROM market.universe u
+    LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
+    LEFT JOIN risk.risk_category c USING (ticker, session)
+    LEFT JOIN risk.volatility v USING (ticker, session)
+    LEFT JOIN risk.tail t USING (ticker, session)
+    LEFT JOIN risk.drawdown d USING (ticker, session)
+    LEFT JOIN risk.beta b USING (ticker, session)
+    LEFT JOIN risk.liquidity q USING (ticker, session)
+    LEFT JOIN main.market_regime g USING (session)
+    WHERE u.session = day::DATE AND (u.is_member OR v.model IS NOT NULL OR c.category IS NOT NULL OR u.stale_sessions = 0)
+    ORDER BY v.volatility_annualised DESC NULLS LAST, u.ticker
+    """,
+    """
+    CREATE OR REPLACE VIEW main.latest_risk AS
+    FROM main.risk_at((SELECT max(session) FROM risk.volatility))
+    """,
     """
     CREATE OR REPLACE VIEW main.latest_ranking AS
     WITH newest AS (SELECT max(session) AS session FROM scoring.composite_ranking WHERE rank IS NOT NULL)
     SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, r.final_score, c.momentum_score,
            c.risk_score, c.volume_score, r.confidence, m.momentum_12_1, v.volatility_annualised, b.beta,
-           u.median_traded_value, r.exclusion_reason,
+           u.median_traded_value, r.exclusion_reason, k.category AS risk_category, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
     FROM scoring.composite_ranking r JOIN newest USING (session)
     LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
@@ -92,6 +135,8 @@ VIEWS: tuple[str, ...] = (
     LEFT JOIN risk.volatility v USING (ticker, session)
     LEFT JOIN risk.beta b USING (ticker, session)
     LEFT JOIN market.universe u USING (ticker, session)
+    LEFT JOIN risk.risk_category k USING (ticker, session)
+    LEFT JOIN main.market_regime g USING (session)
     ORDER BY r.rank NULLS LAST, r.ticker
     """,
     """
@@ -105,7 +150,7 @@ VIEWS: tuple[str, ...] = (
     SELECT s.ticker, l.name, l.asset_class, s.first_session, s.last_session, l.delisted_on, s.accepted_bars,
            s.refused_bars, coalesce(d.quality_events, 0) AS quality_events, r.session AS ranked_session, r.rank,
            r.final_score, r.momentum_score, r.risk_score, r.volume_score, r.momentum_12_1,
-           r.volatility_annualised, r.beta, r.median_traded_value, r.exclusion_reason, r.simulated
+           r.volatility_annualised, r.beta, r.median_traded_value, r.exclusion_reason, r.risk_category, r.simulated
     FROM seen s
     LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
     LEFT JOIN doubts d USING (ticker)

@@ -9,6 +9,7 @@ from etf_pipeline.core.risk import (
     DECIDING_MEASURES,
     RISK_CATEGORIES,
     TAIL_MODELS,
+    CategoryRules,
     drawdowns,
     flips_per_fund_year,
     risk_category,
@@ -98,7 +99,9 @@ def risk_category_table(
         from_long_column(drawdown, "maximum_drawdown_756", axis, tickers),
         leveraged,
     )
-    seen = np.isfinite(from_long_column(universe, "observed_sessions", axis, tickers))
+    # A leveraged fund is HIGH without any measure: not for ever after its last bar.
+    stale = from_long_column(universe, "stale_sessions", axis, tickers)
+    seen = (stale >= 0) & (stale <= CategoryRules().max_stale_sessions)
     names = np.array(RISK_CATEGORIES, dtype=object)
     frame = to_long(
         axis,

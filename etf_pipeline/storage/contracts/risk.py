@@ -212,7 +212,7 @@ RISK_CONTRACTS = (
     Contract(
         "risk.risk_category",
         "LOW, MEDIUM or HIGH, from volatility, shortfall and drawdown, slow to change.",
-        "one row a ticker and session from its first bar on that has a category",
+        "one row a ticker and session with a category, until five sessions after the last bar",
         (
             ticker(),
             session(),

@@ -2,7 +2,8 @@
 
 The gradient is the adjoint of the variance recursion: the derivative with respect to every parameter, those of the
 mean included, for about the price of a second evaluation, and exact. Logarithms are taken of products of
-sixteen variances, which costs one logarithm instead of sixteen.
+sixteen variances, which costs one logarithm instead of sixteen. Where no variance meets a bound, the linear recursions
+run four steps at a time (``linear_recursion``), and everything else is a plain sum over arrays.
 
 Natural parameters stand in seven slots whatever the model: mu, phi, omega, alpha, gamma, beta, nu. Unused ones are 0.
 """
@@ -27,9 +28,12 @@ _BLOCK = 16
 
 # Rows of the work space.
 VARIANCE, RESIDUAL, PASSED, BY_VARIANCE, BY_RESIDUAL, LOWER, UPPER, LEVEL, ROOT = range(9)
+DRIVE, ADJOINT = LEVEL, ROOT  # what EGARCH does not need them for
 WORK_ROWS = 9
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
+# Sums may be taken in any order: their order is fixed when they are compiled, whatever the number of workers.
+summed = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 @compiled
@@ -71,8 +75,54 @@ def bound(variance: float, lower: float, upper: float) -> tuple[float, float]:
 
 
 @compiled
-def variances(theta: np.ndarray, volatility: int, n: int, start: float, work: np.ndarray) -> None:
-    """Conditional variances of n observations from the residuals in the work space.
+def linear_recursion(drive: np.ndarray, beta: float, x: float, n: int, out: np.ndarray) -> None:
+    """``out[0] = x``, then ``out[t + 1] = drive[t] + beta * out[t]`` up to n - 1.
+
+    Four steps at a time, all four from the first: the processor need not wait for one to begin the next. The last steps
+    are taken the same way, so that a value does not depend on how many come after it.
+    """
+    second, third = beta * beta, beta * beta * beta
+    fourth = second * second
+    out[0] = x
+    full = (n - 1) // 4 * 4
+    for t in range(0, full, 4):
+        one = drive[t]
+        two = drive[t + 1] + beta * one
+        three = drive[t + 2] + beta * two
+        four = drive[t + 3] + beta * three
+        out[t + 1] = one + beta * x
+        out[t + 2] = two + second * x
+        out[t + 3] = three + third * x
+        x = four + fourth * x
+        out[t + 4] = x
+    gathered, power = 0.0, 1.0
+    for t in range(full, n - 1):
+        gathered = drive[t] + beta * gathered if t > full else drive[t]
+        power = beta if t == full else (second if t == full + 1 else third)
+        out[t + 1] = gathered + power * x
+
+
+@summed
+def _drive(omega: float, alpha: float, down: float, n: int, work: np.ndarray) -> None:
+    e, drive = work[RESIDUAL], work[DRIVE]
+    for t in range(n):
+        r = e[t]
+        drive[t] = omega + (down if r < 0.0 else alpha) * (r * r)
+
+
+@summed
+def _count_beyond_bounds(n: int, work: np.ndarray) -> int:
+    s, lower, upper, passed = work[VARIANCE], work[LOWER], work[UPPER], work[PASSED]
+    beyond = 0
+    for t in range(n):
+        beyond += 0 if (s[t] >= lower[t]) & (s[t] <= upper[t]) else 1
+        passed[t] = 1.0
+    return beyond
+
+
+@compiled
+def variances(theta: np.ndarray, volatility: int, n: int, start: float, work: np.ndarray) -> bool:
+    """Conditional variances of n observations from the residuals in the work space; whether any met a bound.
 
     ``start`` stands for the squared residual and variance before the first (EGARCH: its logarithm for the variance).
     """
@@ -96,42 +146,56 @@ def variances(theta: np.ndarray, volatility: int, n: int, start: float, work: np
             s[t], levels[t], roots[t] = variance, level, root
             z = e[t] * root
             level = omega + alpha * (abs(z) - MEAN_ABSOLUTE_NORMAL) + gamma * z + beta * level
-        return
-    variance = omega + (alpha + 0.5 * gamma + beta) * start
-    down = alpha + gamma
-    for t in range(n):
-        if variance < lower[t] or variance > upper[t]:
+        return True
+    first = omega + (alpha + 0.5 * gamma + beta) * start
+    _drive(omega, alpha, alpha + gamma, n, work)
+    drive = work[DRIVE]
+    linear_recursion(drive, beta, first, n, s)
+    if _count_beyond_bounds(n, work) == 0:
+        return False
+    # From the first one beyond on, one after the other: what comes before stays as it is.
+    begin = 0
+    while lower[begin] <= s[begin] <= upper[begin]:
+        begin += 1
+    variance = s[begin]
+    for t in range(begin, n):
+        if not lower[t] <= variance <= upper[t]:
             variance, passed[t] = bound(variance, lower[t], upper[t])
-        else:
-            passed[t] = 1.0
         s[t] = variance
-        r = e[t]
-        news = down * r * r if r < 0.0 else alpha * r * r
-        variance = omega + news + beta * variance
+        variance = drive[t] + beta * variance
+    return True
 
 
-@compiled
+@summed
+def _log_of_product(values: np.ndarray, n: int) -> float:
+    """Sum of the logarithms of the first n values."""
+    logs = 0.0
+    full = n // _BLOCK * _BLOCK
+    for block in range(0, full, _BLOCK):
+        product = 1.0
+        for j in range(_BLOCK):
+            product *= values[block + j]
+        logs += math.log(product)
+    product = 1.0
+    for t in range(full, n):
+        product *= values[t]
+    return logs + math.log(product)
+
+
+@summed
 def log_likelihood(theta: np.ndarray, distribution: int, n: int, work: np.ndarray) -> float:
     """Sum of the log-densities of n residuals given their variances."""
-    s, e = work[VARIANCE], work[RESIDUAL]
-    total, logs = 0.0, 0.0
+    s, e, tails = work[VARIANCE], work[RESIDUAL], work[BY_VARIANCE]
+    logs = _log_of_product(s, n)
     if distribution == NORMAL:
-        for block in range(0, n, _BLOCK):
-            product = 1.0
-            for t in range(block, min(block + _BLOCK, n)):
-                product *= s[t]
-                total += e[t] * e[t] / s[t]
-            logs += math.log(product)
+        total = 0.0
+        for t in range(n):
+            total += e[t] * e[t] / s[t]
         return -0.5 * (n * _LOG_2PI + logs + total)
     nu = theta[NU]
-    for block in range(0, n, _BLOCK):
-        product, tails = 1.0, 1.0
-        for t in range(block, min(block + _BLOCK, n)):
-            product *= s[t]
-            tails *= 1.0 + e[t] * e[t] / (s[t] * (nu - 2.0))
-        logs += math.log(product)
-        total += math.log(tails)
-    return n * _student_constant(nu) - 0.5 * logs - 0.5 * (nu + 1.0) * total
+    for t in range(n):
+        tails[t] = 1.0 + e[t] * e[t] / (s[t] * (nu - 2.0))
+    return n * _student_constant(nu) - 0.5 * logs - 0.5 * (nu + 1.0) * _log_of_product(tails, n)
 
 
 @compiled
@@ -139,30 +203,30 @@ def _student_constant(nu: float) -> float:
     return math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
 
 
-@compiled
+@summed
 def _likelihood_and_weights(
     theta: np.ndarray, distribution: int, n: int, work: np.ndarray, gradient: np.ndarray
 ) -> float:
     """As ``log_likelihood``; also its derivatives by each variance and residual, and by nu."""
     s, e = work[VARIANCE], work[RESIDUAL]
     by_variance, by_residual = work[BY_VARIANCE], work[BY_RESIDUAL]
+    logs = _log_of_product(s, n)
     if distribution == NORMAL:
+        total = 0.0
         for t in range(n):
             inverse = 1.0 / s[t]
             ratio = e[t] * inverse
             by_residual[t] = -ratio
             by_variance[t] = 0.5 * (ratio * ratio - inverse)
-        total, logs = 0.0, 0.0
-        for block in range(0, n, _BLOCK):
-            product = 1.0
-            for t in range(block, min(block + _BLOCK, n)):
-                product *= s[t]
-                total -= e[t] * by_residual[t]
-            logs += math.log(product)
+            total += e[t] * ratio
         return -0.5 * (n * _LOG_2PI + logs + total)
     nu = theta[NU]
     scale = 1.0 / (nu - 2.0)
     half = 0.5 * (nu + 1.0)
+    for t in range(n):
+        by_variance[t] = 1.0 + e[t] * e[t] / s[t] * scale
+    tails = _log_of_product(by_variance, n)
+    shrunk = 0.0
     for t in range(n):
         inverse = 1.0 / s[t]
         ratio = e[t] * inverse * scale
@@ -170,21 +234,41 @@ def _likelihood_and_weights(
         weight = 1.0 / (1.0 + q)
         by_residual[t] = -2.0 * half * ratio * weight
         by_variance[t] = inverse * (half * q * weight - 0.5)
-    logs, tails_log, shrunk = 0.0, 0.0, 0.0
-    for block in range(0, n, _BLOCK):
-        product, tails = 1.0, 1.0
-        for t in range(block, min(block + _BLOCK, n)):
-            product *= s[t]
-            tails *= 1.0 + e[t] * e[t] / s[t] * scale
-            shrunk -= e[t] * by_residual[t]
-        logs += math.log(product)
-        tails_log += math.log(tails)
+        shrunk += q * weight
     gradient[NU] = (
-        n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale)
-        - 0.5 * tails_log
-        + 0.5 * shrunk * scale
+        n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale) - 0.5 * tails + half * shrunk * scale
     )
-    return n * _student_constant(nu) - 0.5 * logs - half * tails_log
+    return n * _student_constant(nu) - 0.5 * logs - half * tails
+
+
+@summed
+def _gather(alpha: float, down: float, n: int, start: float, work: np.ndarray, gradient: np.ndarray) -> None:
+    """What the adjoints of GARCH's and GJR's variances say of the parameters and, added, of the residuals."""
+    s, e, adjoint, by_residual = work[VARIANCE], work[RESIDUAL], work[ADJOINT], work[BY_RESIDUAL]
+    omega, rise, fall, beta = adjoint[n - 1], 0.0, 0.0, 0.0
+    for t in range(n - 1):
+        r, after = e[t], adjoint[t + 1]
+        square = after * (r * r)
+        omega += adjoint[t]
+        rise += square
+        fall += square if r < 0.0 else 0.0
+        beta += after * s[t]
+        by_residual[t] += 2.0 * after * r * (down if r < 0.0 else alpha)
+    first = adjoint[0] * start
+    gradient[OMEGA], gradient[ALPHA] = omega, rise + first
+    gradient[GAMMA], gradient[BETA] = fall + 0.5 * first, beta + first
+
+
+@summed
+def _gather_mean(y: np.ndarray, first: int, n: int, mean: int, work: np.ndarray, gradient: np.ndarray) -> None:
+    by_residual = work[BY_RESIDUAL]
+    g_mu, g_phi = 0.0, 0.0
+    for t in range(n):
+        g_mu -= by_residual[t]
+    if mean == AR1_MEAN:
+        for t in range(n):
+            g_phi -= by_residual[t] * y[first + t - 1]
+    gradient[MU], gradient[PHI] = g_mu, g_phi
 
 
 @compiled
@@ -214,14 +298,14 @@ def likelihood_and_gradient(
     for i in range(7):
         gradient[i] = 0.0
     residuals(theta, y, first, last, mean, work)
-    variances(theta, volatility, n, start, work)
+    bounded = variances(theta, volatility, n, start, work)
     value = _likelihood_and_weights(theta, distribution, n, work, gradient)
     s, e, passed = work[VARIANCE], work[RESIDUAL], work[PASSED]
     by_variance, by_residual = work[BY_VARIANCE], work[BY_RESIDUAL]
     alpha, gamma, beta = theta[ALPHA], theta[GAMMA], theta[BETA]
-    g_omega, g_alpha, g_gamma, g_beta = 0.0, 0.0, 0.0, 0.0
     adjoint = 0.0
     if volatility == EGARCH:
+        g_omega, g_alpha, g_gamma, g_beta = 0.0, 0.0, 0.0, 0.0
         levels, roots = work[LEVEL], work[ROOT]
         for t in range(n - 1, -1, -1):
             z = e[t] * roots[t]
@@ -237,34 +321,18 @@ def likelihood_and_gradient(
                 g_beta += adjoint * levels[t - 1]
             else:
                 g_beta += adjoint * math.log(start)
+        gradient[OMEGA], gradient[ALPHA], gradient[GAMMA], gradient[BETA] = g_omega, g_alpha, g_gamma, g_beta
     else:
-        down = alpha + gamma
-        for t in range(n - 1, 0, -1):
-            r = e[t]
-            by_residual[t] += 2.0 * adjoint * r * (down if r < 0.0 else alpha)
-            adjoint = passed[t] * (by_variance[t] + beta * adjoint)
-            before = e[t - 1]
-            square = adjoint * before * before
-            g_omega += adjoint
-            g_alpha += square
-            g_gamma += square if before < 0.0 else 0.0
-            g_beta += adjoint * s[t - 1]
-        r = e[0]
-        by_residual[0] += 2.0 * adjoint * r * (down if r < 0.0 else alpha)
-        adjoint = passed[0] * (by_variance[0] + beta * adjoint)
-        g_omega += adjoint
-        g_alpha += adjoint * start
-        g_gamma += 0.5 * adjoint * start
-        g_beta += adjoint * start
-    gradient[OMEGA], gradient[ALPHA], gradient[GAMMA], gradient[BETA] = g_omega, g_alpha, g_gamma, g_beta
+        adjoints = work[ADJOINT]
+        if bounded:
+            for t in range(n - 1, -1, -1):
+                adjoint = passed[t] * (by_variance[t] + beta * adjoint)
+                adjoints[t] = adjoint
+        else:
+            linear_recursion(by_variance[n - 2 :: -1], beta, by_variance[n - 1], n, adjoints[n - 1 :: -1])
+        _gather(alpha, alpha + gamma, n, start, work, gradient)
     if mean != ZERO_MEAN:
-        g_mu, g_phi = 0.0, 0.0
-        for t in range(n):
-            g_mu -= by_residual[t]
-        if mean == AR1_MEAN:
-            for t in range(n):
-                g_phi -= by_residual[t] * y[first + t - 1]
-        gradient[MU], gradient[PHI] = g_mu, g_phi
+        _gather_mean(y, first, n, mean, work, gradient)
     return value
 
 

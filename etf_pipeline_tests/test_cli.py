@@ -68,7 +68,7 @@ def etf(
     for key in [k for k in os.environ if k.startswith("ETF_")]:
         monkeypatch.delenv(key)
     # What a command's options put into the environment is taken out again at the end of the test.
-    for name in ("WAREHOUSE", "SOURCE", "PATH", "MARKET", "END"):
+    for name in ("WAREHOUSE", "SOURCE", "PATH", "MARKET", "START", "END"):
         monkeypatch.setenv(f"ETF_{name}", "")
 
     def call(*arguments: str) -> Printed:
@@ -96,7 +96,7 @@ def assert_refused(printed: Printed, *told: str) -> None:
 def test_help_lists_every_command(etf: Callable[..., Printed]) -> None:
     printed = etf("--help")
     assert printed.code == 0
-    for command in ("build", "daily", "rank", "explain", "sql"):
+    for command in ("build", "daily", "rank", "explain", "risk", "sql"):
         assert f" {command} " in printed.out
 
 
@@ -148,6 +148,18 @@ def test_explain_an_excluded_fund_says_why(etf: Callable[..., Printed]) -> None:
         assert f"{row['ticker']} on {LAST} is not ranked: " in printed.out
         assert "What the score is made of" not in printed.out
         assert "ranked" in printed.out.split("is not ranked")[1], "when it last was, or that it never was"
+
+
+def test_risk_of_all_funds_and_of_one(etf: Callable[..., Printed]) -> None:
+    printed = etf("risk", "--top", "2")
+    assert printed.code == 0
+    assert printed.out.startswith("SIMULATED MARKET")
+    assert f"Risk categories at the close of {LAST}" in printed.out
+    assert "The 2 riskiest and the 2 calmest members" in printed.out
+    printed = etf("risk", "MKT.SIM", "--session", "2025-12-31")
+    assert printed.code == 0
+    assert "risk at the close of 2025-12-31" in printed.out
+    assert "How often was the value at risk exceeded?" in printed.out
 
 
 def test_explain_an_unknown_fund_names_near_ones(etf: Callable[..., Printed]) -> None:
@@ -235,7 +247,7 @@ def test_a_mistake_in_sql_is_pointed_at(etf: Callable[..., Printed]) -> None:
 
 
 def test_there_is_no_warehouse_yet(etf: Callable[..., Printed], tmp_path: Path) -> None:
-    for command in (["rank"], ["explain", "MKT.SIM"], ["sql", "SELECT 1"]):
+    for command in (["rank"], ["explain", "MKT.SIM"], ["risk"], ["risk", "MKT.SIM"], ["sql", "SELECT 1"]):
         assert_refused(
             etf(*command, "--warehouse", str(tmp_path / "none")),
             "nothing is published",
@@ -249,6 +261,9 @@ def test_there_is_no_warehouse_yet(etf: Callable[..., Printed], tmp_path: Path) 
     [
         (("rank", "--session", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
         (("explain", "MKT.SIM", "--session", "today"), ("session today: write a date as YYYY-MM-DD",)),
+        (("risk", "--session", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
+        (("risk", "MKT.SIM", "--session", "2025-12-25"), ("2025-12-25 is not a session with risk", f"to {LAST}")),
+        (("risk", "mkt.sin"), ("mkt.sin is not in this warehouse; nearest are MKT.SIM, ",)),
         (("rank", "--session", "2025-12-25"), ("2025-12-25 is not a session", f"to {LAST}")),
         (("daily", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
         (("daily", "2026-01-26"), ("2026-01-26, a Monday, is no session of the exchange (asx)",)),

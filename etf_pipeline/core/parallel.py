@@ -41,7 +41,7 @@ def over_columns(
 
     Parameters
     ----------
-    work : takes an (k,) int64 array of column indices and writes its results for these columns, and only
+    work : takes a (k,) int64 array of column indices and writes its results for these columns, and only
         these, into arrays of its own; must release the interpreter's lock to gain anything.
     columns : how many there are.
     cost : (columns,) expected work of each; the dearest start first, so that no thread ends late.

@@ -112,7 +112,7 @@ def test_no_bar_is_refused_in_silence(built: Pipeline) -> None:
 def test_every_query_shipped_runs(built: Pipeline) -> None:
     values = {"ticker": "MKT.SIM", "session": DAY, "moment": "2026-02-01 00:00"}
     files = sorted((ROOT / "warehouse" / "queries").glob("*.sql"))
-    assert len(files) >= 8
+    assert len(files) >= 16
     with built.warehouse.read_published() as connection:
         for file in files:
             text = file.read_text(encoding="utf-8")

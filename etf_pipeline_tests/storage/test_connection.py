@@ -147,7 +147,10 @@ def test_a_new_warehouse_has_every_table_and_view(warehouse: Warehouse) -> None:
             connection.execute(f"SELECT * FROM {view}")
     assert set(SCHEMAS) <= schemas
     assert set(CONTRACTS) <= tables
-    assert {"main.latest_ranking", "main.fund_card", "main.data_health", "raw.restatements"} <= views
+    assert {
+        "main.latest_ranking", "main.latest_risk", "main.market_regime", "main.fund_card", "main.data_health",
+        "raw.restatements",
+    } <= views  # fmt: skip
 
 
 def test_opening_again_changes_nothing_and_rows_stay(warehouse: Warehouse) -> None:

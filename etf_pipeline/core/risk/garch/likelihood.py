@@ -236,7 +236,9 @@ def _likelihood_and_weights(
         by_variance[t] = inverse * (half * q * weight - 0.5)
         shrunk += q * weight
     gradient[NU] = (
-        n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale) - 0.5 * tails + half * shrunk * scale
+        n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale)
+        - 0.5 * tails
+        + half * shrunk * scale
     )
     return n * _student_constant(nu) - 0.5 * logs - half * tails
 
@@ -260,7 +262,9 @@ def _gather(alpha: float, down: float, n: int, start: float, work: np.ndarray, g
 
 
 @summed
-def _gather_mean(y: np.ndarray, first: int, n: int, mean: int, work: np.ndarray, gradient: np.ndarray) -> None:
+def _gather_mean(
+    y: np.ndarray, first: int, n: int, mean: int, work: np.ndarray, gradient: np.ndarray
+) -> None:
     by_residual = work[BY_RESIDUAL]
     g_mu, g_phi = 0.0, 0.0
     for t in range(n):

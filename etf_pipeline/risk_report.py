@@ -56,7 +56,7 @@ def risk_overview(
 
 
 def risk_session(connection: duckdb.DuckDBPyConnection, session: str | None) -> str:
-    """The session asked for, or the newest with an estimate, as an ISO date.
+    """The session asked for, or the one ``main.latest_risk`` shows, as an ISO date.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def risk_session(connection: duckdb.DuckDBPyConnection, session: str | None) -> 
     if last is None:
         raise NoRiskError("no fund has a risk estimate: load more sessions with `etf build`")
     if session is None:
-        return str(last)
+        (shown,) = connection.execute("SELECT max(session) FROM main.latest_risk").fetchone() or (None,)
+        return str(shown or last)
     known = connection.execute(
         "SELECT count(*) FROM risk.volatility WHERE session = ?::DATE", [session]
     ).fetchone()

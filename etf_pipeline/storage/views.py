@@ -117,9 +117,12 @@ VIEWS: tuple[str, ...] = (
     WHERE u.session = day::DATE AND (u.is_member OR v.model IS NOT NULL OR c.category IS NOT NULL OR u.stale_sessions = 0)
     ORDER BY v.volatility_annualised DESC NULLS LAST, u.ticker
     """,
+    # Of the session that latest_ranking shows; of the newest with an estimate as long as nothing is ranked.
     """
     CREATE OR REPLACE VIEW main.latest_risk AS
-    FROM main.risk_at((SELECT max(session) FROM risk.volatility))
+    FROM main.risk_at((
+        SELECT coalesce((SELECT max(session) FROM scoring.composite_ranking WHERE rank IS NOT NULL),
+                        (SELECT max(session) FROM risk.volatility))))
     """,
     """
     CREATE OR REPLACE VIEW main.latest_ranking AS

@@ -155,9 +155,15 @@ def _metadata(frame: pd.DataFrame, panel: ReturnPanel, benchmark: str) -> dict[s
             for w in CONE_WINDOWS
         }
         plots["volatility_cone"] = dg.MetadataValue.md(
-            cone(history, {w: float(v[-1]) for w, v in history.items()}, f"Volatility cone of {benchmark}")
+            cone(history, {w: newest(v) for w, v in history.items()}, f"Volatility cone of {benchmark}")
         )
     return plots
+
+
+def newest(values: np.ndarray) -> float:
+    """The last value there is, NaN without any: the market's last session may not be the fund's."""
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if len(known) else float("nan")
 
 
 @table_asset("risk.range_volatility", reads={"bars": "market.bars", "sessions": "market.sessions"})

@@ -193,9 +193,11 @@ def log_likelihood(theta: np.ndarray, distribution: int, n: int, work: np.ndarra
             total += e[t] * e[t] / s[t]
         return -0.5 * (n * _LOG_2PI + logs + total)
     nu = theta[NU]
+    scale = 1.0 / (nu - 2.0)
     for t in range(n):
-        tails[t] = 1.0 + e[t] * e[t] / (s[t] * (nu - 2.0))
-    return n * _student_constant(nu) - 0.5 * logs - 0.5 * (nu + 1.0) * _log_of_product(tails, n)
+        tails[t] = s[t] + e[t] * e[t] * scale
+    tail = _log_of_product(tails, n) - logs
+    return n * _student_constant(nu) - 0.5 * logs - 0.5 * (nu + 1.0) * tail
 
 
 @compiled
@@ -224,17 +226,17 @@ def _likelihood_and_weights(
     scale = 1.0 / (nu - 2.0)
     half = 0.5 * (nu + 1.0)
     for t in range(n):
-        by_variance[t] = 1.0 + e[t] * e[t] / s[t] * scale
-    tails = _log_of_product(by_variance, n)
+        by_variance[t] = s[t] + e[t] * e[t] * scale
+    tails = _log_of_product(by_variance, n) - logs
     shrunk = 0.0
     for t in range(n):
-        inverse = 1.0 / s[t]
-        ratio = e[t] * inverse * scale
-        q = e[t] * ratio
-        weight = 1.0 / (1.0 + q)
-        by_residual[t] = -2.0 * half * ratio * weight
-        by_variance[t] = inverse * (half * q * weight - 0.5)
-        shrunk += q * weight
+        # One division for the inverses of the variance and of the variance with its tail.
+        both = 1.0 / (s[t] * by_variance[t])
+        ratio = e[t] * scale * s[t] * both
+        share = e[t] * ratio
+        by_residual[t] = -2.0 * half * ratio
+        by_variance[t] = by_variance[t] * both * (half * share - 0.5)
+        shrunk += share
     gradient[NU] = (
         n * (0.5 * digamma(half) - 0.5 * digamma(0.5 * nu) - 0.5 * scale)
         - 0.5 * tails

@@ -24,7 +24,7 @@ from etf_pipeline.core.risk.garch.likelihood import (
 from etf_pipeline.core.risk.garch.transform import chain, free_parameters, to_free, to_natural
 
 MAX_ITERATIONS = 80
-SCREENING = 6
+SCREENING = 5
 """Iterations every start is given; the best go on."""
 HOPELESS = 4.0
 """A start that is then so far in log-likelihood below the best optimum found is given up."""
@@ -32,6 +32,9 @@ HOPELESS = 4.0
 QUICK, THOROUGH, EXHAUSTIVE = 0, 1, 2
 SATURATED = 8.0  # a logistic so near its border that the search would not come back
 _LARGEST_STEP = 2.0
+_PROBE = 1e-4  # step down the slope that shows its curvature
+_DOUBT = 200.0
+"""Where the slope alone promises this times half the tolerance, an inverse Hessian that promises none is wrong."""
 
 
 @compiled
@@ -80,7 +83,7 @@ def minimise(
     Parameters
     ----------
     inverse : (K, K), the first guess of the inverse Hessian; all zero for none.
-    tolerance : stops when a step promises less than this in log-likelihood.
+    tolerance : stops when a step promises less than this in log-likelihood, and the slope not much more.
 
     Returns
     -------
@@ -112,7 +115,23 @@ def minimise(
             fresh = True
             continue
         if promised < 2.0 * tolerance:
-            return -value, True
+            # A damaged inverse, last month's perhaps, promises nothing anywhere: look down the slope itself.
+            slope, along = 0.0, 0.0
+            for i in range(k):
+                slope += gradient[i] * gradient[i]
+            slope = math.sqrt(slope)
+            if fresh or not slope > 0.0:
+                return -value, True
+            for i in range(k):
+                candidate[i] = u[i] - _PROBE * gradient[i] / slope
+            _evaluate(candidate, model, y, first, last, start, target, work, theta, natural, new_gradient)
+            for i in range(k):
+                along += new_gradient[i] * gradient[i] / slope
+            if _PROBE * slope * slope < _DOUBT * tolerance * (slope - along):
+                return -value, True
+            _scaled_identity(inverse, 1.0 / (last - first))
+            fresh = True
+            continue
         scale = min(1.0, _LARGEST_STEP / longest)
         found = False
         for _attempt in range(30):
@@ -246,6 +265,8 @@ def _starts(
     for variant in range(variants):
         nu = 2.3 if distribution == STUDENT_T and variant % 2 == 1 else 6.0
         zero = variant > 0 and (distribution != STUDENT_T or variant > 1)
+        if zero and nu > 3.0 and distribution == STUDENT_T:
+            continue  # many zeros go with a heavy tail
         for i in range(7):
             theta[i] = 0.0 if zero else mean_theta[i]
         residuals(theta, y, first, last, mean, work)

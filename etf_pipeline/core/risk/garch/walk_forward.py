@@ -30,7 +30,7 @@ from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_
 
 REFITS_A_YEAR = 12
 WARM_ITERATIONS = 30
-"""A refit that starts from last month's optimum and is not there after so many is as good as it gets until the fresh one."""
+"""A refit that starts from last month's optimum and has found none after so many is begun anew from the coarse grid."""
 TOLERANCE = 1e-7
 """Log-likelihood a last step may promise: parameters within a thousandth of a standard error."""
 _MAX_PARAMETERS = 7
@@ -60,7 +60,8 @@ def walk_forward(
     window, min_observations : sessions looked back; returns needed among them.
     start : start value of the recursion, see ``fit_garch``.
     criterion : what chooses the model at each refit, see ``selection.choose``.
-    fresh_every : refits after which the search starts anew from a coarse grid; in between it starts from the last optimum.
+    fresh_every : refits after which the search starts anew from a coarse grid; in between it starts from the last optimum,
+        and from the grid only for a model that finds no optimum from there.
 
     Returns
     -------
@@ -185,11 +186,15 @@ def _walk_columns(
                     value, reached = minimise(
                         u, inverse, model, y, begin, n, start, target, work, TOLERANCE, iterations
                     )
-                if not math.isfinite(value):
+                if not reached:
+                    # No warm start, or one that led nowhere: from a distant optimum EGARCH may not find back.
                     prepare(y, begin, n, model[2], rule, theta, work)
-                    value, reached = fit_fresh(
-                        model, y, begin, n, start, target, theta, work, TOLERANCE, effort, u, inverse
+                    new_u, new_inverse = np.zeros(k), np.zeros((k, k))
+                    new_value, settled = fit_fresh(
+                        model, y, begin, n, start, target, theta, work, TOLERANCE, effort, new_u, new_inverse
                     )
+                    if new_value > value:
+                        value, reached, u, inverse = new_value, settled, new_u, new_inverse
                 if not math.isfinite(value):
                     continue
                 for a in range(k):

@@ -230,3 +230,46 @@ def test_the_same_settings_hash_the_same_however_they_were_given(monkeypatch: py
 )
 def test_the_benchmark_follows_market_and_source(settings: dict[str, object], benchmark: str) -> None:
     assert load_settings(**settings).benchmark_ticker == benchmark
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"risk": {"garch_window": 100}}, "risk.garch_window"),
+        (
+            {"risk": {"garch_window": 400, "garch_min_observations": 500}},
+            r"\(500\) must not exceed garch_window \(400\)",
+        ),
+        ({"risk": {"garch_mean": "ar2"}}, "risk.garch_mean"),
+        ({"risk": {"garch_start": "zero"}}, "risk.garch_start"),
+        ({"risk": {"garch_criterion": "hqic"}}, "risk.garch_criterion"),
+        ({"risk": {"kalman_window": 10}}, "risk.kalman_window"),
+        ({"risk": {"regime_window": 100}}, "risk.regime_window"),
+        ({"risk": {"garch_windows": 1000}}, "risk.garch_windows"),
+        ({"workers": -1}, "workers"),
+    ],
+)
+def test_impossible_risk_settings_are_refused_by_name(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load_settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "settings"),
+    [
+        ("ETF_RISK__GARCH_WINDOW", "500", {"risk": {"garch_window": 500}}),
+        ("ETF_RISK__GARCH_CRITERION", "bic", {"risk": {"garch_criterion": "bic"}}),
+        ("ETF_RISK__KALMAN_WINDOW", "504", {"risk": {"kalman_window": 504}}),
+    ],
+)
+def test_risk_settings_come_from_the_environment_and_change_the_hash(
+    name: str, value: str, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default, given = load_settings().settings_hash(), load_settings(**settings).settings_hash()
+    monkeypatch.setenv(name, value)
+    assert load_settings().settings_hash() == given != default
+
+
+def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETF_WORKERS", "3")
+    assert load_settings().workers == 3

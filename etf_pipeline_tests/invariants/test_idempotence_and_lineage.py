@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from etf_pipeline.core.parallel import set_workers, workers
 from etf_pipeline.storage.bitemporal import MixedSourcesError
 from etf_pipeline.storage.checks import RULES, offenders
 from etf_pipeline.storage.contracts import CONTRACTS
@@ -33,9 +34,14 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert changed == []
 
 
-def test_the_same_raw_tier_gives_the_same_hashes_elsewhere(built: Pipeline, tmp_path: Path) -> None:
-    again = small_market(tmp_path, DAY)
-    run(again, "build")
+def test_the_same_hashes_elsewhere_with_another_number_of_workers(built: Pipeline, tmp_path: Path) -> None:
+    used = workers()  # what a build with the default setting uses
+    again = small_market(tmp_path, DAY, workers=1 if used > 1 else 2)
+    try:
+        run(again, "build")
+        assert workers() != used
+    finally:
+        set_workers(0)
     assert research_hashes(again.warehouse) == research_hashes(built.warehouse)
 
 

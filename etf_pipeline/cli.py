@@ -133,6 +133,7 @@ def risk(
     ticker: Annotated[str | None, typer.Argument(help="a fund, e.g. VAS.AX; none: all of them")] = None,
     session: Annotated[str | None, typer.Option(help="YYYY-MM-DD; the newest by default")] = None,
     top: Annotated[int, typer.Option(help="how many of the riskiest and of the calmest", min=1)] = 10,
+    exotic: Annotated[bool, typer.Option(help="also rarer volatility models, fitted now")] = False,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Show the market's regime and the funds' risk; of one fund, all that is known of its risk."""
@@ -143,9 +144,11 @@ def risk(
 
     with _published().read_published() as connection:
         if ticker is None:
+            if exotic:
+                raise typer.BadParameter("--exotic is about one fund: name it")
             risk_overview(connection, console, top=top, session=day)
         else:
-            risk_card(connection, console, ticker=ticker, session=day)
+            risk_card(connection, console, ticker=ticker, session=day, exotic=exotic)
 
 
 @app.command()

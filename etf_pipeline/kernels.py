@@ -52,6 +52,23 @@ def _returns(sessions: int = 700, funds: int = 3) -> tuple[np.ndarray, np.ndarra
     return 0.01 * draws, np.ones(draws.shape, dtype=np.int64), days
 
 
+def _quality() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.market.quality import QualityRules
+    from etf_pipeline.core.market.quality.codes import E_WIDTH
+    from etf_pipeline.core.market.quality.judge import level_parameters
+    from etf_pipeline.core.market.quality.levels import walk
+    from etf_pipeline.core.market.quality.transitions import EVENTS_PER_BAR
+
+    one, yes, no = np.ones(100), np.ones(100, dtype=bool), np.zeros(100, dtype=bool)
+    events = np.zeros((EVENTS_PER_BAR * len(one), E_WIDTH))
+    walk(
+        one, one, yes, no, no, one, 0.0 * one, one, one, one, one, no, level_parameters(QualityRules()),
+        yes.copy(), yes.copy(), one.copy(), no.copy(), events,
+    )  # fmt: skip
+
+
 def _volatility() -> None:
     from etf_pipeline.core.risk import walk_forward
 
@@ -64,6 +81,7 @@ def _beta() -> None:
 
     from etf_pipeline.core.market.calendar import month_starts
     from etf_pipeline.core.risk import (
+        class_return,
         dimson_beta,
         downside_beta,
         ewma_beta,
@@ -76,6 +94,9 @@ def _beta() -> None:
     from etf_pipeline.core.validation.hedging import hedging_error, judge_hedges
 
     returns, spanned, days = _returns()
+    class_return(
+        returns, spanned, np.ones(returns.shape, dtype=bool), np.zeros(returns.shape[1], dtype=np.int64)
+    )
     for market in (returns[:, 0], np.roll(returns, 1, axis=1)):
         pair = (returns, spanned, market, np.ones(market.shape, dtype=np.int64))
         beta = rolling_beta(*pair)
@@ -127,6 +148,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "volatility": _volatility,
     "tails_and_liquidity": _tails_and_liquidity,
     "beta": _beta,
+    "quality": _quality,
 }
 """What is compiled side by side."""
 

@@ -10,6 +10,7 @@ from etf_pipeline.core.risk import CategoryRules
 from etf_pipeline.core.risk.garch import HORIZONS, MODELS
 from etf_pipeline.core.scoring import EXCLUSIONS
 from etf_pipeline.reports import SIMULATED, NoRiskError, is_simulated, percent, unknown_fund
+from etf_pipeline.risk_exotic import print_exotic
 from etf_pipeline.risk_report import (
     MISSING,
     Row,
@@ -35,9 +36,16 @@ FALL_BACKS = {
 
 
 def risk_card(
-    connection: duckdb.DuckDBPyConnection, console: Console, *, ticker: str, session: str | None
+    connection: duckdb.DuckDBPyConnection,
+    console: Console,
+    *,
+    ticker: str,
+    session: str | None,
+    exotic: bool = False,
 ) -> None:
     """Print a fund's category and why, volatility, betas, tails, drawdowns, liquidity, and its track record.
+
+    With ``exotic`` also what rarer volatility models say, fitted on the spot.
 
     Raises
     ------
@@ -69,6 +77,8 @@ def risk_card(
         )
     _category(connection, console, fund)
     _volatility(connection, console, fund)
+    if exotic:
+        print_exotic(connection, console, ticker, day)
     _betas(connection, console, fund)
     _tails(connection, console, fund)
     _drawdown(connection, console, fund)

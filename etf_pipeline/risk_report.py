@@ -217,10 +217,12 @@ def bps(value: float) -> str:
 
 
 def spread(fund: Row) -> str:
-    """Spread and standard error in hundredths of a per cent."""
+    """Spread and standard error in hundredths of a per cent; too small to be seen: what it is probably below."""
     if fund["spread"] is None:
         return MISSING
     error = fund["spread_standard_error"]
+    if fund["spread"] <= 0.0:
+        return f"below {bps(1.96 * error)}" if error else "not seen"
     return bps(fund["spread"]) + (f" ± {bps(error)}" if error is not None else "")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from etf_pipeline import cli
+from etf_pipeline.core.risk.garch.exotic import EXOTIC
 from etf_pipeline_tests.conftest import ROOT
 
 LAST, NEXT = "2026-01-09", "2026-01-12"
@@ -160,6 +161,18 @@ def test_risk_of_all_funds_and_of_one(etf: Callable[..., Printed]) -> None:
     assert printed.code == 0
     assert "risk at the close of 2025-12-31" in printed.out
     assert "How often was the value at risk exceeded?" in printed.out
+    assert "Rarer volatility models" not in printed.out
+
+
+def test_risk_asks_rarer_models_on_request(etf: Callable[..., Printed]) -> None:
+    printed = etf("risk", "MKT.SIM", "--session", "2025-12-31", "--exotic")
+    assert printed.code == 0
+    rows = [line for line in printed.out.splitlines() if any(f"│ {name} " in line for name in EXOTIC)]
+    assert len(rows) == len(EXOTIC)
+    assert all(row.count(" %") == 3 for row in rows), "a forecast for each horizon"
+    refused = etf("risk", "--exotic")
+    assert refused.code == 2
+    assert "--exotic is about one fund: name it" in refused.err
 
 
 def test_explain_an_unknown_fund_names_near_ones(etf: Callable[..., Printed]) -> None:

@@ -52,7 +52,8 @@ def served_volatility(
     sessions_spanned : (S, N) int, 0 without a bar.
     class_index : (N,) int, asset class, -1 where unknown.
     prior_observations : the peers weigh as much as so many returns of the fund.
-    min_peers : funds a class needs to be a fund's peers; else all funds are.
+    min_peers : funds a class needs to be a fund's peers; else it has none. All funds would not do: cash and leveraged
+        funds are a hundred times apart.
     max_stale_sessions : a forecast stands for this many sessions without a bar.
 
     Returns
@@ -62,10 +63,15 @@ def served_volatility(
 
     Notes
     -----
-    The peers' variance of a session is the median over the funds with a GARCH forecast on it.
+    The peers' variance of a session is the median over the funds with a GARCH forecast on it; own and peers' are averaged
+    in logarithms.
     """
-    served = _carried(garch.served_variance(), sessions_spanned, max_stale_sessions)
-    in_force = garch.model_in_force()
+    stale = sessions_since(sessions_spanned > 0)
+    row = np.arange(len(stale))[:, None] - np.maximum(stale, 0)
+    served = np.take_along_axis(garch.served_variance(), row[None], axis=1)
+    served = np.where((stale >= 0) & (stale <= max_stale_sessions), served, np.nan)
+    # The model that made it: a refit without a bar may have chosen another since, or none.
+    in_force = np.take_along_axis(garch.model_in_force(), row, axis=0)
     names = np.array([*garch.models, None], dtype=object)
     has = ~np.isnan(served[0])
     model: np.ndarray = np.where(has, names[in_force], None)  # type: ignore[assignment]
@@ -73,9 +79,11 @@ def served_volatility(
     own = observations / (observations + prior_observations)
     known = ~np.isnan(ewma_variance)
     still = known & ~has & (ewma_variance == 0.0)
-    # Without peers on the session the fund's own estimate stands alone.
-    shrunk = np.where(np.isnan(peers), ewma_variance, own * ewma_variance + (1.0 - own) * peers)
-    shrunk = np.where(still, 0.0, shrunk)
+    # In logarithms: a quiet fund among restless ones is as far from them as a restless one among quiet ones. Without
+    # peers on the session the fund's own estimate stands alone.
+    alone = np.isnan(peers) | (peers <= 0.0) | ~(ewma_variance > 0.0)
+    ratio = np.where(alone, 1.0, peers) / np.where(alone, 1.0, ewma_variance)
+    shrunk = ewma_variance * ratio ** (1.0 - own)
     fall_back = known & ~has
     for h, horizon in enumerate(garch.horizons):
         served[h] = np.where(fall_back, horizon * shrunk, served[h])
@@ -83,17 +91,9 @@ def served_volatility(
     return ServedVolatility(served, model)
 
 
-def _carried(variance: np.ndarray, sessions_spanned: np.ndarray, limit: int) -> np.ndarray:
-    """(H, S, N) each forecast carried over up to ``limit`` sessions without a bar."""
-    stale = sessions_since(sessions_spanned > 0)
-    row = np.arange(len(stale))[:, None] - np.maximum(stale, 0)
-    out = np.take_along_axis(variance, np.broadcast_to(row, variance.shape), axis=1)
-    return np.where((stale >= 0) & (stale <= limit), out, np.nan)
-
-
 def _peer_variance(variance: np.ndarray, class_index: np.ndarray, min_peers: int) -> np.ndarray:
-    """(S, N) median variance of the fund's class on the session; of all funds where the class has too few."""
-    out = np.repeat(_median(variance)[:, None], variance.shape[1], axis=1)
+    """(S, N) median variance of the fund's class on the session; NaN where the class has too few, or none is known."""
+    out = np.full(variance.shape, np.nan)
     for group in np.unique(class_index[class_index >= 0]):
         columns = np.flatnonzero(class_index == group)
         enough = (~np.isnan(variance[:, columns])).sum(axis=1) >= min_peers

@@ -21,6 +21,7 @@ from etf_pipeline.core.market.calendar import (
     next_session,
     session_close_utc,
     timezone_name,
+    year_after,
 )
 
 
@@ -183,3 +184,51 @@ def test_models_are_refitted_on_the_first_session_of_a_month_but_never_on_the_fi
     np.testing.assert_array_equal(month_starts(days), [2, 4])
     assert month_starts(days[:1]).size == 0
     assert month_starts(days[:0]).size == 0
+
+
+@pytest.mark.parametrize("market", ["asx", "us"])
+def test_month_starts_are_the_first_sessions_of_their_months(market):
+    days = exchange_sessions(market, "2019-03-11", "2024-06-28")
+    starts = month_starts(days)
+    assert len(starts) == 63
+    naive = [t for t in range(1, len(days)) if str(days[t])[:7] != str(days[t - 1])[:7]]
+    np.testing.assert_array_equal(starts, naive)
+    assert starts.dtype == np.int64
+    for cut in (1, naive[4], naive[4] + 1, naive[4] + 2, 700):
+        np.testing.assert_array_equal(month_starts(days[:cut]), starts[starts < cut])
+
+
+def test_a_year_between_two_sessions_of_the_same_month_is_a_new_month():
+    days = np.array(["2020-05-29", "2021-05-03"], dtype="datetime64[D]")
+    np.testing.assert_array_equal(month_starts(days), [1])
+
+
+@pytest.mark.parametrize(
+    ("market", "year", "first"),
+    [
+        ("asx", 2019, "2020-01-02"),
+        ("us", 2019, "2020-01-02"),
+        ("us", 2022, "2023-01-03"),  # 1 January was a Sunday, 2 January its holiday
+        ("us", 2017, "2018-01-02"),
+        ("asx", 1999, "2000-01-04"),  # the exchange stayed closed on Monday 3 January
+    ],
+)
+def test_the_first_session_of_the_year_after(market, year, first):
+    days = exchange_sessions(market, "1995-01-01", "2024-12-31")
+    got = year_after(days, np.array([year]))
+    np.testing.assert_array_equal(got, np.array([first], dtype="datetime64[s]"))
+    assert got.dtype == np.dtype("datetime64[s]")
+
+
+def test_years_after_in_any_order_and_of_none():
+    days = exchange_sessions("us", "2010-06-01", "2015-03-31").astype("datetime64[s]")
+    got = year_after(days, np.array([2014, 2010, 2014, 2003]))
+    expected = ["2015-01-02", "2011-01-03", "2015-01-02", "2010-06-01"]
+    np.testing.assert_array_equal(got, np.array(expected, dtype="datetime64[s]"))
+    assert year_after(days, np.zeros(0, dtype=np.int64)).shape == (0,)
+
+
+def test_a_year_without_a_session_after_it_is_an_error():
+    days = exchange_sessions("us", "2010-06-01", "2015-03-31")
+    with pytest.raises(IndexError):
+        year_after(days, np.array([2015]))

@@ -9,7 +9,7 @@ import numpy as np
 from etf_pipeline.core.risk.garch.likelihood import compiled, log_likelihood, residuals, variances
 from etf_pipeline.core.risk.garch.transform import to_natural
 
-_EVALUATIONS = 80
+_STEPS = 80
 _RESTARTS = 3
 
 
@@ -43,7 +43,9 @@ def polish(
     target: float,
     work: np.ndarray,
 ) -> None:
-    """Improve the free vector ``u`` in place; at most 80 evaluations a parameter, in three restarts.
+    """Improve the free vector ``u`` in place; at most 80 steps a parameter, from three simplices.
+
+    A step evaluates once or twice; a shrinking one, which is rare, once more for every parameter.
 
     Notes
     -----
@@ -61,7 +63,7 @@ def polish(
             if i > 0:
                 points[i, i - 1] += size
             values[i] = _value(points[i], model, y, first, last, start, target, work, theta)
-        for _ in range(_EVALUATIONS * k // _RESTARTS):
+        for _ in range(_STEPS * k // _RESTARTS):
             best, worst, second = 0, 0, 0
             for i in range(1, k + 1):
                 if values[i] < values[best]:

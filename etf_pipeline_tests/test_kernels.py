@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,74 @@ def test_a_named_part_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ran == ["two"]
     with pytest.raises(KeyError):
         kernels.main(["three"])
+
+
+DECORATORS = {"njit", "compiled", "summed"}
+PACKAGE = kernel_cache.CORE.parent
+Node = ast.FunctionDef | ast.ClassDef
+
+
+@cache
+def source(module: str) -> tuple[dict[str, Node], dict[str, tuple[str, str]]]:
+    """What a module of the project defines, and what it imports from others: name -> module, name there."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("etf_pipeline.core")
+        for alias in node.names
+    }
+    return {node.name: node for node in tree.body if isinstance(node, Node)}, imported
+
+
+def is_kernel(node: Node) -> bool:
+    return any(
+        getattr(part, "id", getattr(part, "attr", None)) in DECORATORS
+        for decorator in node.decorator_list
+        for part in ast.walk(decorator)
+    )
+
+
+def kernels_reached(start: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Kernels that Python code reaches by name from the functions named, as (module, name)."""
+    reached, seen, ahead = set(), set(), list(start)
+    while ahead:
+        module, name = ahead.pop()
+        if (module, name) in seen:
+            continue
+        seen.add((module, name))
+        defined, imported = source(module)
+        if name not in defined:
+            ahead += [imported[name]] if name in imported else []
+        elif is_kernel(defined[name]):
+            reached.add((module, name))
+        else:
+            names = [part for part in ast.walk(defined[name]) if isinstance(part, ast.Name)]
+            own = {part.id for part in names if isinstance(part.ctx, ast.Store)}
+            used = {part.id for part in names} - own
+            ahead += [(module, other) for other in used & (defined.keys() | imported.keys())]
+    return reached
+
+
+def test_whatever_kernel_an_asset_reaches_is_compiled_ahead() -> None:
+    """A kernel left out would be compiled in the middle of a user's first build."""
+    if not kernels.is_compiled():
+        pytest.skip("the kernels of this version are not compiled: python -m etf_pipeline.kernels")
+    start = []
+    for file in (PACKAGE / "defs").rglob("*.py"):
+        _, imported = source(".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts))
+        start += imported.values()
+    needed = kernels_reached(start)
+    assert len(needed) >= 20
+    code = (
+        "import importlib, sys; from etf_pipeline import kernels\n"
+        "for part in kernels.PARTS.values(): part()\n"
+        "for name in sys.argv[1:]:\n"
+        "    module, _, kernel = name.rpartition('.')\n"
+        "    if not getattr(importlib.import_module(module), kernel).signatures: print(name)\n"
+    )
+    names = [".".join(kernel) for kernel in sorted(needed)]
+    ran = subprocess.run([sys.executable, "-c", code, *names], check=True, capture_output=True, text=True)
+    assert ran.stdout.split() == []

@@ -10,5 +10,5 @@ SELECT u.session, u.ticker, l.name, round(10000 * q.spread, 1) AS spread_bps,
 FROM market.universe u
 JOIN risk.liquidity q USING (ticker, session)
 LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
-WHERE u.is_member AND u.session = (SELECT max(session) FROM risk.liquidity)
+WHERE u.is_member AND u.session = (SELECT max(session) FROM latest_risk)
 ORDER BY q.spread DESC NULLS LAST, u.ticker;

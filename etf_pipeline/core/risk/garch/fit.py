@@ -20,7 +20,6 @@ from etf_pipeline.core.risk.garch.likelihood import (
     WORK_ROWS,
     ZERO_MEAN,
     compiled,
-    prepare,
 )
 from etf_pipeline.core.risk.garch.optimise import (
     EXHAUSTIVE,
@@ -31,6 +30,7 @@ from etf_pipeline.core.risk.garch.optimise import (
     is_thin,
     minimise,
 )
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.simplex import polish
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_natural
 
@@ -147,7 +147,7 @@ def fit_garch(
     -----
     Bollerslev (1986); Glosten, Jagannathan, Runkle (1993); Nelson (1991); Bollerslev (1987) for Student's t. Borders:
     omega > 0, alpha >= 0, alpha + gamma >= 0, beta >= 0, alpha + gamma / 2 + beta <= 1; EGARCH 0 <= beta <= 1;
-    2.05 <= nu <= 500. The likelihood of a bounded variance is used, see ``likelihood.prepare``.
+    2.05 <= nu <= 500. The likelihood of a bounded variance is used, see ``prepare``.
     """
     known = ~np.isnan(returns)
     counts = known.sum(axis=0).astype(np.int64)

@@ -18,10 +18,10 @@ from etf_pipeline.core.risk.garch.likelihood import (
     WORK_ROWS,
     compiled,
     likelihood_and_gradient,
-    prepare,
     residuals,
     variances,
 )
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.transform import NU_BOUNDS
 
 _BORDER = 1e-6

@@ -20,11 +20,11 @@ from etf_pipeline.core.risk.garch.likelihood import (
     OMEGA,
     WORK_ROWS,
     compiled,
-    prepare,
     residuals,
     variances,
 )
 from etf_pipeline.core.risk.garch.optimise import QUICK, SATURATED, fit_fresh, minimise
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.selection import Criterion, choose
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 

@@ -12,7 +12,7 @@ from arch import arch_model
 
 from etf_pipeline.core import parallel
 from etf_pipeline.core.risk.garch import MODELS, PARAMETERS, fit_garch, specification, standard_errors
-from etf_pipeline.core.risk.garch.likelihood import log_likelihood_reference
+from etf_pipeline.core.risk.garch.likelihood_reference import log_likelihood_reference
 
 VOLATILITY = {
     "garch": {"vol": "GARCH", "p": 1, "o": 0, "q": 1},

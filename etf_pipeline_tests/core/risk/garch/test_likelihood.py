@@ -11,9 +11,9 @@ from etf_pipeline.core.risk.garch.likelihood import (
     WORK_ROWS,
     digamma,
     likelihood_and_gradient,
-    log_likelihood_reference,
-    prepare,
 )
+from etf_pipeline.core.risk.garch.likelihood_reference import log_likelihood_reference
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.transform import chain, free_parameters, to_free, to_natural
 
 CASES = [(name, mean) for name in MODELS for mean in ("zero", "constant", "ar1")]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from etf_pipeline.core.risk.garch import MODELS, fit_garch, specification
-from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS, prepare
+from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS
 from etf_pipeline.core.risk.garch.optimise import minimise
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free
 from etf_pipeline_tests.core.risk.garch.test_fit import simulated
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from scipy.optimize import rosen
 
 from etf_pipeline.core.risk.garch import MODELS, fit_garch, simplex, specification
-from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS, log_likelihood_reference, prepare
+from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS
+from etf_pipeline.core.risk.garch.likelihood_reference import log_likelihood_reference
+from etf_pipeline.core.risk.garch.prepare import prepare
 from etf_pipeline.core.risk.garch.transform import free_parameters, to_free, to_natural
 from etf_pipeline_tests.core.risk.garch.test_fit import simulated
 

@@ -208,7 +208,7 @@ def test_materialisation_carries_column_lineage(ui: Ui) -> None:
 def test_every_asset_is_drawn_as_up_to_date(page: Page, ui: Ui) -> None:
     open_graph(page, ui, STAGES, len(ASSETS) + len(STAGES))
     # All but the two partitioned assets.
-    page.wait_for(f"{MATERIALISED} === {len(ASSETS) - 2}")
+    assert page.wait_for(f"{MATERIALISED} === {len(ASSETS) - 2}")
 
 
 def test_picture_of_the_graph(page: Page, ui: Ui, pictures: Path) -> None:

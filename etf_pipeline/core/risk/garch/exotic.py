@@ -83,7 +83,7 @@ def exotic_forecast(
     Beyond one session by simulation (2,000 paths, fixed seed), which all these models allow: the same input gives the same
     numbers. Sheppard, arch; Ding, Granger, Engle (1993); Baillie, Bollerslev, Mikkelsen (1996); Hansen (1994).
     """
-    # About 30 MB and a second: only for those who ask.
+    # Loaded only for those who ask.
     from arch import arch_model
 
     if model not in EXOTIC:

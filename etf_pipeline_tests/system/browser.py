@@ -143,6 +143,19 @@ class Page:
             time.sleep(0.15)
         raise BrowserError(f"nothing to click called {text!r}; the page shows:\n{self.text()[:1500]}")
 
+    def click_until(self, text: str, expression: str, timeout: float = 30.0) -> None:
+        """Press as a person would: again, where the page was drawn anew under the mouse and nothing came of it."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self.click(text, timeout=max(1.0, deadline - time.monotonic()))
+            try:
+                self.wait_for(expression, timeout=5.0)
+            except BrowserError:
+                if time.monotonic() > deadline or self.box(text) is None:
+                    raise
+            else:
+                return
+
     def replace_text(self, selector: str, text: str) -> None:
         """Type over what a text field holds."""
         self.wait_for(f"(e => e && (e.focus(), e.select(), true))(document.querySelector({selector!r}))")

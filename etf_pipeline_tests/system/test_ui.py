@@ -144,8 +144,9 @@ def test_daily_is_materialised_for_a_session_by_hand(
     page.goto(f"{ui.address}/jobs")
     page.click("daily", "a")
     page.click("Materialize all…", "button")
-    page.click("Show all partitions")
-    page.replace_text("input[placeholder*='2026-01-05']", SESSION)
+    field = "input[placeholder*='2026-01-05']"
+    page.click_until("Show all partitions", f"!!document.querySelector({field!r})")
+    page.replace_text(field, SESSION)
     page.press("Enter", 13)
     page.wait_for_text("1 partition")
     page.screenshot(pictures / "launch.png")

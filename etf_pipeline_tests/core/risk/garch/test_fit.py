@@ -142,8 +142,9 @@ def test_the_reported_likelihood_is_that_of_the_reported_parameters() -> None:
 
 def test_no_other_start_finds_more() -> None:
     """The optimum cannot be improved by searching on from thirty random points near it."""
-    from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS, prepare
+    from etf_pipeline.core.risk.garch.likelihood import WORK_ROWS
     from etf_pipeline.core.risk.garch.optimise import minimise
+    from etf_pipeline.core.risk.garch.prepare import prepare
     from etf_pipeline.core.risk.garch.transform import free_parameters, to_free
 
     y, model = simulated(5, 1500), specification("gjr_t")

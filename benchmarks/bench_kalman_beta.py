@@ -92,7 +92,7 @@ def against_statsmodels(r: np.ndarray, m: np.ndarray, few: int = 4) -> None:
 def coverage() -> None:
     """Share of the path inside the 95 % interval of the walk-forward filter."""
     print("coverage of the filtered beta's 95 % interval, 200 paths, monthly refits on 756 sessions")
-    for step in (0.01, 0.02, 0.03, 0.05, 0.1):
+    for step in (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1):
         rng = np.random.default_rng(3)
         x = rng.normal(0, 0.01, (1260, 200))
         beta = 1 + np.cumsum(rng.normal(0, step, x.shape), axis=0)
@@ -101,7 +101,7 @@ def coverage() -> None:
         panel = kalman_beta(y, ones, x, ones, np.arange(756, 1260, 21))
         inside = np.abs(panel.beta - beta)[756:] < 1.96 * panel.standard_error[756:]
         print(
-            f"  beta step {step:5.2f} a session: {inside.mean():6.1%}"
+            f"  beta step {step:6.3f} a session: {inside.mean():6.1%}"
             f"   state variance estimated as zero: {(panel.state_variance == 0).mean():6.1%}"
         )
 

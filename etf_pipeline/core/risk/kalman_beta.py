@@ -26,7 +26,7 @@ class KalmanBetaPanel:
     Attributes
     ----------
     beta : (S, N) float64, given the returns up to the session.
-    standard_error : (S, N) float64, of the filtered beta with the variances taken as known.
+    standard_error : (S, N) float64, of the filtered beta about the true one, with what is not known of the variances.
     refit_rows : (R,) int64, rows at which the variances were estimated.
     observation_variance : (R, N) float64, of the residual, a session.
     state_variance : (R, N) float64, of beta's step, a session; 0 where a constant beta fits best.
@@ -82,8 +82,13 @@ def kalman_beta(
     determines it, with infinite prior variance. Beta wanders on over sessions without a common return, which are
     left out otherwise. Ratios are searched from 0 to 1,000 / mean squared benchmark return.
 
-    The standard error is too small where beta moves little: the likelihood then often has its maximum at a state
-    variance of zero though the truth is above it (Shephard and Harvey 1990, Journal of Time Series Analysis 11).
+    Where beta moves little the likelihood often has its maximum at a state variance of zero though the truth is
+    above it (Shephard and Harvey 1990, Journal of Time Series Analysis 11), and a filter that takes it as known is
+    too sure of itself. So the standard error is the root mean squared error over all ratios that the likelihood does
+    not rule out, beta's step and the residual's log standard deviation being uniform beforehand: the mean of the
+    filter's variance, and of the squared distance of its slope from ``beta`` (Hamilton 1986, Journal of Econometrics
+    33, with the posterior in place of the normal approximation, which fails at zero). On a constant beta it is
+    conservative.
 
     The sums of each fit start at its window and end at its refit row, so cutting the panel changes nothing.
     """

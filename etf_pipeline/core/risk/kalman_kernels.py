@@ -15,6 +15,8 @@ from numba import njit
 CANDIDATES = 16
 """Ratios that one pass over the data evaluates side by side: as long as one, since a division takes its time."""
 LARGEST_RATIO = 1e3
+RULED_OUT = 12.0
+"""A ratio whose deviance exceeds the least by more than this has no part in the error of the slope."""
 _REFINEMENTS = 2
 _ACCURATE = 1e100  # products of prediction variances are logged before they leave this range
 _LOG_TWO_PI = np.log(2.0 * np.pi)
@@ -159,6 +161,67 @@ def fit_ratio(y: np.ndarray, x: np.ndarray, gap: np.ndarray, scratch: np.ndarray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def plausible_ratios(
+    y: np.ndarray, x: np.ndarray, gap: np.ndarray, fitted: float, scratch: np.ndarray, weight: np.ndarray
+) -> None:
+    """Ratios that the likelihood does not rule out, and how plausible each is, for the error of the filtered slope.
+
+    Fills ``weight`` (CANDIDATES,), which sums to one, and ``scratch`` as ``deviances`` leaves it at the end of the
+    data: its rows are ratio, deviance, slope, the slope's variance, squares of innovations, product of F.
+
+    With the prior ds / s on the observation variance the posterior of q is exp(-deviance / 2) times its prior. That
+    is uniform in the size of a step, sqrt(q), so the ratios are evenly spaced in it, around ``fitted`` as far as the
+    deviance stays within ``RULED_OUT`` of the least.
+    """
+    n = len(y)
+    q = scratch[0]
+    loss = scratch[1]
+    state = scratch[2:]
+    scale = 0.0
+    for i in range(n):
+        scale += x[i] * x[i]
+    scale /= n
+    least = np.sqrt(0.01 / (float(n) * n) / scale)
+    low = 0.0
+    high = max(np.sqrt(fitted), least)
+    # Twofold steps up and down, then even ones between the last that count.
+    q[0] = 0.0
+    for k in range(1, CANDIDATES):
+        q[k] = (high * 2.0 ** (k - 5.0)) ** 2
+    if fitted == 0.0:
+        for k in range(1, CANDIDATES):
+            q[k] = (least * 2.0**k) ** 2
+    deviances(y, x, gap, q, state, loss)
+    best = 0
+    for k in range(1, CANDIDATES):
+        if loss[k] < loss[best]:
+            best = k
+    last = CANDIDATES - 1
+    for k in range(CANDIDATES - 1, best, -1):
+        if loss[k] > loss[best] + RULED_OUT:
+            last = k
+    for k in range(best):
+        if loss[k] > loss[best] + RULED_OUT:
+            low = np.sqrt(q[k])
+    high = np.sqrt(q[last])
+    for k in range(CANDIDATES):
+        q[k] = (low + (high - low) * k / (CANDIDATES - 1.0)) ** 2
+    deviances(y, x, gap, q, state, loss)
+    best = 0
+    for k in range(1, CANDIDATES):
+        if loss[k] < loss[best]:
+            best = k
+    total = 0.0
+    for k in range(CANDIDATES):
+        weight[k] = np.exp(0.5 * (loss[best] - loss[k]))
+        if k == 0 or k == CANDIDATES - 1:
+            weight[k] *= 0.5  # the trapezoidal rule
+        total += weight[k]
+    for k in range(CANDIDATES):
+        weight[k] /= total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_likelihood(squares: float, logs: float, n: int, first_x: float, s: float) -> float:
     """Exact diffuse log-likelihood from what ``filter_slope`` returns, at observation variance s."""
     return -0.5 * (n * _LOG_TWO_PI + np.log(first_x * first_x) + logs + (n - 1) * np.log(s) + squares / s)
@@ -182,6 +245,9 @@ def walk_forward(
     """Fit at each of ``refit_rows`` on the window that ends there, then filter on until the next.
 
     ``fits`` is (4, R, N): observation variance, state variance, log-likelihood, observations.
+
+    ``error`` is that of the slope about its truth when the ratio is not known either (Hamilton 1986): over the
+    plausible ratios, the mean of the filter's variance and of the squared distance of its slope from ``beta``.
     """
     rows = y.shape[0]
     step = 1 if x.shape[1] > 1 else 0
@@ -194,6 +260,9 @@ def walk_forward(
     slope = np.empty(window)
     variance = np.empty(window)
     scratch = np.empty((6, CANDIDATES))
+    plausible = np.empty((6, CANDIDATES))
+    ratio, slopes, variances, scales = plausible[0], plausible[2], plausible[3], plausible[4]
+    weight = np.zeros(CANDIDATES)
     for j in funds:
         known = 0
         for t in range(rows):
@@ -248,6 +317,11 @@ def walk_forward(
                     squares, logs = filter_slope(dy[:n], dx[:n], gap[low:high], q, slope, variance)
                     b = slope[n - 1]
                     p = variance[n - 1] + q * (begin - row[high - 1])
+            if squares > 0.0:
+                plausible_ratios(dy[:n], dx[:n], gap[low:high], q, plausible, weight)
+                for k in range(CANDIDATES):
+                    scales[k] /= n - 1.0
+                    variances[k] += ratio[k] * (begin - row[high - 1])
             s = squares / (n - 1.0)
             fits[2, r, j] = log_likelihood(squares, logs, n, first, s) if s > 0.0 else np.inf
             fits[0, r, j] = s
@@ -255,11 +329,24 @@ def walk_forward(
             for t in range(begin, end):
                 if t > begin:
                     p += q
+                    if squares > 0.0:
+                        for k in range(CANDIDATES):
+                            variances[k] += ratio[k]
                     if usable[t, j]:
                         a = x[t, j * step] - mean_x
+                        own = y[t, j] - mean_y
                         f = p * a * a + 1.0
-                        b += p * a * (y[t, j] - mean_y - a * b) / f
+                        b += p * a * (own - a * b) / f
                         p /= f
+                        if squares > 0.0:
+                            for k in range(CANDIDATES):
+                                f = variances[k] * a * a + 1.0
+                                slopes[k] += variances[k] * a * (own - a * slopes[k]) / f
+                                variances[k] /= f
                 if serves[t, j]:
                     beta[t, j] = b
-                    error[t, j] = np.sqrt(s * p)
+                    total = 0.0
+                    if squares > 0.0:
+                        for k in range(CANDIDATES):
+                            total += weight[k] * (scales[k] * variances[k] + (slopes[k] - b) ** 2)
+                    error[t, j] = np.sqrt(total)

@@ -125,7 +125,7 @@ RISK_CONTRACTS = (
             count("observations", "one-session returns in the window"),
             optional("ewma_beta", "exponentially weighted, half-life 63 sessions", "ratio"),
             optional("kalman_beta", "random-walk slope, filtered", "ratio"),
-            optional("kalman_standard_error", "of the filtered slope, variances taken as known", "ratio"),
+            optional("kalman_standard_error", "of the filtered slope, variances not being known", "ratio"),
             optional(
                 "dimson_beta", "sum of the slopes on this and the previous session's benchmark", "ratio"
             ),
@@ -153,7 +153,7 @@ RISK_CONTRACTS = (
             count("observations", "common one-session returns in the window"),
             optional("ewma_beta", "exponentially weighted, half-life 63 sessions", "ratio"),
             optional("kalman_beta", "random-walk slope, filtered", "ratio"),
-            optional("kalman_standard_error", "of the filtered slope", "ratio"),
+            optional("kalman_standard_error", "of the filtered slope, variances not being known", "ratio"),
             optional("static_beta", "slope over all past returns", "ratio"),
         ),
         KEY,

@@ -202,7 +202,55 @@ def moving(step, funds=120, length=1000):
     return x, beta, beta * x + rng.normal(0, 0.008, (length, funds))
 
 
-@pytest.mark.parametrize("step", [0.03, 0.1])
+def error_by_integration(y, x, served, points=400):
+    """Root mean squared error of ``served`` at the last observation, over a dense grid of ratios.
+
+    With beta's step and the residual's log standard deviation uniform beforehand. ``y`` and ``x`` about their means.
+    """
+    losses, slopes, variances = np.empty(points), np.empty(points), np.empty(points)
+    fitted = fit_random_walk(y, x)
+    size = np.sqrt(max(fitted.state_variance / fitted.observation_variance, 1e-6 / (x @ x)))
+    steps = np.linspace(0.0, 20.0 * size, points)
+    while True:
+        for i, ratio in enumerate(steps**2):
+            found = filter_random_walk(y, x, 1.0, ratio)
+            log_f = np.log(2 * np.pi) * len(y) + np.log(x[0] ** 2) + 2 * found.log_likelihood
+            double = filter_random_walk(y, x, 2.0, 2.0 * ratio)
+            # -2 logL = const + log F + (n - 1) log s + squares / s, at s of 1 and 2.
+            at_two = (
+                np.log(2 * np.pi) * len(y)
+                + np.log(x[0] ** 2)
+                + 2 * double.log_likelihood
+                + (len(y) - 1) * np.log(2)
+            )
+            squares = 2 * (at_two - log_f)
+            losses[i] = -log_f - squares + (len(y) - 1) * np.log(squares)
+            slopes[i] = found.slope[-1]
+            variances[i] = found.standard_error[-1] ** 2 * squares / (len(y) - 1)
+        weights = np.exp(0.5 * (losses.min() - losses))
+        if weights[-1] < 1e-4:
+            break
+        steps *= 4.0
+    weights /= weights.sum()
+    return np.sqrt(weights @ (variances + (slopes - served) ** 2))
+
+
+@pytest.mark.parametrize("step", [0.0, 0.005, 0.03, 0.2])
+def test_the_error_holds_what_is_not_known_of_the_ratio(step):
+    for seed in range(4):
+        x, _, y = simulated(50 + seed, length=420, beta_step=step)
+        panel = kalman_beta(
+            y[:, None], consecutive(y[:, None]), x, consecutive(x), np.array([400]), window=400
+        )
+        dx, dy = x - x[1:401].mean(), y - y[1:401].mean()
+        for end in (401, 415):
+            expected = error_by_integration(dy[1:end], dx[1:end], panel.beta[end - 1, 0])
+            # The plausible ratios are those of the refit: later returns do not change their weights.
+            tolerance = 0.03 if end == 401 else 0.2
+            assert panel.standard_error[end - 1, 0] == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("step", [0.005, 0.01, 0.02, 0.03, 0.1])
 def test_intervals_of_the_filtered_beta_cover_its_path(step):
     x, beta, y = moving(step)
     panel = kalman_beta(y, consecutive(y), x, consecutive(x), np.arange(756, 1000, 63))
@@ -261,9 +309,6 @@ def test_each_refit_equals_statsmodels_on_its_window():
             assert began
             np.testing.assert_allclose(
                 panel.beta[at:end, j], path.filtered_state[0, at - first :], rtol=1e-7, atol=1e-9
-            )
-            np.testing.assert_allclose(
-                panel.standard_error[at:end, j] ** 2, path.filtered_state_cov[0, 0, at - first :], rtol=1e-6
             )
             compared += 1
     assert compared >= 6
@@ -329,7 +374,9 @@ def test_beta_stands_and_grows_uncertain_without_returns():
     panel = kalman_beta(y, spanned, x, consecutive(x), np.array([260]))
     np.testing.assert_array_equal(panel.beta[279:285, 0], panel.beta[279, 0])
     growth = np.diff(panel.standard_error[279:285, 0] ** 2)
-    np.testing.assert_allclose(growth, panel.state_variance[0, 0], rtol=1e-9)
+    # By the mean of the plausible state variances, which is near the likeliest.
+    np.testing.assert_allclose(growth, growth[0], rtol=1e-9)
+    assert growth[0] == pytest.approx(panel.state_variance[0, 0], rel=0.3)
     assert np.isnan(panel.beta[285:, 0]).all()
 
 

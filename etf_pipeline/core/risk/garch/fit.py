@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,16 @@ MIN_SPREAD = 1e-12
 
 DOUBTFUL = 3.0
 """Fewer degrees of freedom on a thin fund: the likelihood has several maxima, and the search is repeated from everywhere."""
+
+FEW = 400
+"""Fewer observations: the likelihood may have several maxima too, and searching from everywhere costs little."""
+
+NEAR_BORDER, BORDER = 4.0, 40.0
+"""Free parameters, logistic ones, from which on a border is near; and where it is."""
+
+POLISHINGS = 6
+WORTH_MORE = 1e-4
+"""Gain in log-likelihood for which a doubtful optimum is polished again."""
 
 StartRule = Literal["mean_square", "backcast"]
 START_RULES: dict[str, int] = {"mean_square": 0, "backcast": 1}
@@ -207,6 +218,7 @@ def _fit_columns(
             square += packed[t] * packed[t]
         if not target > MIN_SPREAD * square / n or not start > 0.0:
             continue
+        thin = is_thin(packed, first, last, target)
         for search in (effort, EXHAUSTIVE):
             for a in range(7):
                 theta[a] = mean_theta[a]
@@ -229,14 +241,17 @@ def _fit_columns(
                 for a in range(k):
                     u[a] = trial[a]
             to_natural(u, model, target, theta)
-            if not is_thin(packed, first, last, target) or not (
-                model[0] == EGARCH or 0.0 < theta[NU] < DOUBTFUL
-            ):
+            if reached and not thin and n >= FEW and (model[1] == NORMAL or theta[NU] >= DOUBTFUL):
                 break
-            if search == EXHAUSTIVE:
-                # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
+        if search == EXHAUSTIVE:
+            # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
+            # In turn on the borders it has reached and a little off them.
+            gained = 0
+            for polishing in range(POLISHINGS):
+                before = value
+                border = SATURATED if polishing % 2 == 1 else np.inf
                 for a in range(k):
-                    trial[a] = min(max(u[a], -SATURATED), SATURATED)
+                    trial[a] = min(max(u[a], -border), border)
                     for b in range(k):
                         trial_inverse[a, b] = 0.0
                 polish(trial, model, packed, first, last, start, target, work)
@@ -257,8 +272,38 @@ def _fit_columns(
                     value, reached = found, settled
                     for a in range(k):
                         u[a] = trial[a]
+                if value > before + WORTH_MORE:
+                    gained = polishing
+                elif polishing > gained:
+                    break
         if not np.isfinite(value):
             continue
+        # Near a border the slope is next to nothing: once from the border itself, each in turn.
+        for near in range(model[2] + 1, k):
+            if not NEAR_BORDER < abs(u[near]) < BORDER:
+                continue
+            for a in range(k):
+                trial[a] = u[a]
+                for b in range(k):
+                    trial_inverse[a, b] = 0.0
+            trial[near] = math.copysign(BORDER, u[near])
+            found, settled = minimise(
+                trial,
+                trial_inverse,
+                model,
+                packed,
+                first,
+                last,
+                start,
+                target,
+                work,
+                TOLERANCE,
+                iterations,
+            )
+            if found > value:
+                value, reached = found, settled
+                for a in range(k):
+                    u[a] = trial[a]
         to_natural(u, model, target, theta)
         parameters[i] = theta
         likelihood[i], converged[i], starts[i] = value, reached, start

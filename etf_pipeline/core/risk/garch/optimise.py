@@ -224,6 +224,37 @@ def _grid_point(
         theta[NU] = nu
 
 
+_CORNERS = 8
+
+
+@compiled
+def _corner(corner: int, model: tuple[int, int, int], target: float, theta: np.ndarray) -> None:
+    """Fill the variance parameters of a start near a border, where a short or thinly traded fund may have its optimum.
+
+    GARCH and GJR: a variance that decays unmoved by news, one without memory but the last news, one that only gains
+    or only losses move, one at its floor, a heavy tail upon a large variance. EGARCH: calmer after large moves.
+    """
+    volatility, distribution, _ = model
+    nu = (6.0, 6.0, 4.0, 4.0, 2.06, 2.06, 2.2, 12.0)[corner]
+    if volatility == EGARCH:
+        beta = (0.99, 0.99, 0.95, 0.95, 0.98, 0.98, 0.9, 0.6)[corner]
+        theta[BETA] = beta
+        theta[ALPHA] = (-0.05, -0.1, -0.2, -0.1, -0.2, 0.2, 0.4, 0.6)[corner]
+        theta[GAMMA] = (0.0, -0.01, -0.07, 0.05, 0.2, -0.1, 0.2, -0.2)[corner]
+        theta[OMEGA] = (1.0 - beta) * math.log(target)
+    else:
+        news = (1e-7, 0.2, 0.1, 0.1, 1e-7, 0.6, 0.05, 0.35)[corner]
+        memory = (0.995, 1e-4, 0.78, 0.78, 1e-4, 1e-4, 0.95, 0.4)[corner]
+        gains = (0.5, 0.2, 0.999, 0.001, 0.5, 0.5, 0.05, 0.95)[corner]
+        level = (1e-5, 0.8, 0.1, 0.1, 1e-7, 3.0, 1e-6, 0.3)[corner]
+        theta[BETA], theta[ALPHA], theta[GAMMA] = memory, news, 0.0
+        if volatility == GJR:
+            theta[ALPHA], theta[GAMMA] = 2.0 * news * gains, 2.0 * news * (1.0 - 2.0 * gains)
+        theta[OMEGA] = level * target
+    if distribution == STUDENT_T:
+        theta[NU] = nu
+
+
 @compiled
 def is_thin(y: np.ndarray, first: int, last: int, target: float) -> bool:
     """Whether more than a tenth of the returns are next to nothing: a fund that often does not trade.
@@ -253,11 +284,18 @@ def _starts(
     """Fill the rows of ``starts`` with free vectors to climb from; returns how many.
 
     QUICK: of each persistence the best news, of these the two best. THOROUGH: the three best, and every drifting variance.
-    EXHAUSTIVE: all there are, also with a heavy tail and with mean zero.
+    EXHAUSTIVE: all there are, also with a heavy tail and with mean zero, and the corners (see ``_corner``).
     """
     volatility, distribution, mean = model
     n, count = last - first, 0
     theta = np.zeros(7)
+    if effort == EXHAUSTIVE:
+        for corner in range(_CORNERS):
+            for i in range(7):
+                theta[i] = mean_theta[i]
+            _corner(corner, model, target, theta)
+            to_free(theta, model, target, starts[count])
+            count += 1
     values, places = np.zeros(_LEVELS), np.zeros(_LEVELS, dtype=np.int64)
     variants = 1
     if effort == EXHAUSTIVE:
@@ -314,11 +352,11 @@ def fit_fresh(
     once more from off the borders.
     """
     k = free_parameters(model)
-    starts = np.zeros((4 * _LEVELS * _NEWS + 1, k))
+    starts = np.zeros((_CORNERS + 4 * _LEVELS * _NEWS + 1, k))
     count = _starts(model, y, first, last, start, target, mean_theta, work, effort, starts)
     values = np.full(len(starts), -np.inf)
     inverses = np.zeros((len(starts), k, k))
-    to_finish = min(count, (2, 3, 8)[effort])
+    to_finish = min(count, (2, 3, 16)[effort])
     top, converged, last_climb = -np.inf, False, count + to_finish
     for climb in range(last_climb + 1):
         if climb < count:

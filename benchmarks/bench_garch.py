@@ -120,7 +120,8 @@ def agreement() -> None:
         panel = panel_of(series)
         print(f"{market}: {len(series)} funds, {sum(map(len, series))} returns")
         print(
-            f"  {'model':<14} {'mean':<9} {'worst gap':>11} {'below 1e-6':>10} {'higher':>7} {'arch outside':>12} {'arch fails':>10}"
+            f"  {'model':<14} {'mean':<9} {'worst gap':>11} {'below 1e-6':>10} {'higher':>7} "
+            f"{'arch outside':>12} {'arch fails':>10}"
         )
         for name in MODELS:
             for mean in MEAN:

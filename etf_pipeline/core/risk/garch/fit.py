@@ -27,6 +27,7 @@ from etf_pipeline.core.risk.garch.optimise import (
     MAX_ITERATIONS,
     SATURATED,
     THOROUGH,
+    WIDE,
     fit_fresh,
     is_thin,
     minimise,
@@ -55,6 +56,7 @@ WORTH_MORE = 1e-4
 """Gain in log-likelihood for which a doubtful optimum is polished again."""
 
 StartRule = Literal["mean_square", "backcast"]
+Search = Literal["thorough", "exhaustive"]
 START_RULES: dict[str, int] = {"mean_square": 0, "backcast": 1}
 _VOLATILITY = {"garch": GARCH, "gjr": GJR, "egarch": EGARCH}
 _DISTRIBUTION = {"normal": NORMAL, "t": STUDENT_T}
@@ -138,7 +140,12 @@ class GarchFits:
 
 
 def fit_garch(
-    returns: np.ndarray, model: Specification, *, start: StartRule = "backcast", min_observations: int = 250
+    returns: np.ndarray,
+    model: Specification,
+    *,
+    start: StartRule = "backcast",
+    min_observations: int = 250,
+    search: Search = "thorough",
 ) -> GarchFits:
     """Maximum-likelihood estimates for every column.
 
@@ -149,6 +156,10 @@ def fit_garch(
     start : variance before the first observation: ``mean_square`` of the residuals, or ``backcast``, exponentially
         weighted over the first 75 with decay 0.94, as ``arch`` does.
     min_observations : fewer give no fit.
+    search : ``thorough`` climbs from the best starts of a coarse grid, for a thinly traded fund with a heavy tail or an
+        EGARCH from all of them. ``exhaustive``, three to five times as long, does so for every fund that is short,
+        thinly traded, heavy-tailed or not settled, also from the corners of the parameter space, then by repeated
+        simplex, and tries every border that is near: for funds whose likelihood has several maxima.
 
     Returns
     -------
@@ -170,9 +181,10 @@ def fit_garch(
     observations = np.zeros(funds, dtype=np.int64)
     converged = np.zeros(funds, dtype=np.bool_)
     code, rule = model.code, START_RULES[start]
+    exhaustive = search == "exhaustive"
     over_columns(
         lambda which: _fit_columns(
-            which, packed, ends - counts, ends, code, rule, min_observations, THOROUGH, MAX_ITERATIONS,
+            which, packed, ends - counts, ends, code, rule, min_observations, exhaustive, MAX_ITERATIONS,
             parameters, likelihood, observations, converged, starts,
         ),
         funds,
@@ -190,7 +202,7 @@ def _fit_columns(
     model: tuple[int, int, int],
     rule: int,
     min_observations: int,
-    effort: int,
+    exhaustive: bool,
     iterations: int,
     parameters: np.ndarray,
     likelihood: np.ndarray,
@@ -219,7 +231,8 @@ def _fit_columns(
         if not target > MIN_SPREAD * square / n or not start > 0.0:
             continue
         thin = is_thin(packed, first, last, target)
-        for search in (effort, EXHAUSTIVE):
+        search, again = THOROUGH, True
+        while again:
             for a in range(7):
                 theta[a] = mean_theta[a]
             found, settled = fit_fresh(
@@ -241,15 +254,21 @@ def _fit_columns(
                 for a in range(k):
                     u[a] = trial[a]
             to_natural(u, model, target, theta)
-            if reached and not thin and n >= FEW and (model[1] == NORMAL or theta[NU] >= DOUBTFUL):
-                break
-        if search == EXHAUSTIVE:
+            heavy = model[1] != NORMAL and theta[NU] < DOUBTFUL
+            again = search == THOROUGH
+            if exhaustive:
+                again = again and (not reached or thin or n < FEW or heavy)
+                search = EXHAUSTIVE if again else search
+            else:
+                again = again and thin and (model[0] == EGARCH or heavy)
+                search = WIDE if again else search
+        if search > THOROUGH:
             # The simplex passes the kinks of such a likelihood; from where it ends, once more uphill.
             # In turn on the borders it has reached and a little off them.
             gained = 0
-            for polishing in range(POLISHINGS):
+            for polishing in range(POLISHINGS if exhaustive else 1):
                 before = value
-                border = SATURATED if polishing % 2 == 1 else np.inf
+                border = SATURATED if polishing % 2 == 1 or not exhaustive else np.inf
                 for a in range(k):
                     trial[a] = min(max(u[a], -border), border)
                     for b in range(k):
@@ -280,7 +299,7 @@ def _fit_columns(
             continue
         # Near a border the slope is next to nothing: once from the border itself, each in turn.
         for near in range(model[2] + 1, k):
-            if not NEAR_BORDER < abs(u[near]) < BORDER:
+            if not exhaustive or not NEAR_BORDER < abs(u[near]) < BORDER:
                 continue
             for a in range(k):
                 trial[a] = u[a]

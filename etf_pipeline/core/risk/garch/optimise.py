@@ -29,7 +29,7 @@ SCREENING = 5
 HOPELESS = 4.0
 """A start that is then so far in log-likelihood below the best optimum found is given up."""
 
-QUICK, THOROUGH, EXHAUSTIVE = 0, 1, 2
+QUICK, THOROUGH, WIDE, EXHAUSTIVE = 0, 1, 2, 3
 SATURATED = 8.0  # a logistic so near its border that the search would not come back
 _LARGEST_STEP = 2.0
 _PROBE = 1e-4  # step down the slope that shows its curvature
@@ -284,7 +284,7 @@ def _starts(
     """Fill the rows of ``starts`` with free vectors to climb from; returns how many.
 
     QUICK: of each persistence the best news, of these the two best. THOROUGH: the three best, and every drifting variance.
-    EXHAUSTIVE: all there are, also with a heavy tail and with mean zero, and the corners (see ``_corner``).
+    WIDE: all there are, also with a heavy tail and with mean zero. EXHAUSTIVE: the corners, too (see ``_corner``).
     """
     volatility, distribution, mean = model
     n, count = last - first, 0
@@ -298,7 +298,7 @@ def _starts(
             count += 1
     values, places = np.zeros(_LEVELS), np.zeros(_LEVELS, dtype=np.int64)
     variants = 1
-    if effort == EXHAUSTIVE:
+    if effort >= WIDE:
         variants = (2 if distribution == STUDENT_T else 1) * (2 if mean != 0 else 1)
     for variant in range(variants):
         nu = 2.3 if distribution == STUDENT_T and variant % 2 == 1 else 6.0
@@ -324,7 +324,7 @@ def _starts(
             drifts = level == _LEVELS - 1
             for place in range(_NEWS):
                 best = not drifts and better < 2 + min(effort, 1) and place == places[level]
-                if effort == EXHAUSTIVE or best or (drifts and effort == THOROUGH):
+                if effort >= WIDE or best or (drifts and effort == THOROUGH):
                     _grid_point(level, place, model, nu, target, theta)
                     to_free(theta, model, target, starts[count])
                     count += 1
@@ -356,7 +356,7 @@ def fit_fresh(
     count = _starts(model, y, first, last, start, target, mean_theta, work, effort, starts)
     values = np.full(len(starts), -np.inf)
     inverses = np.zeros((len(starts), k, k))
-    to_finish = min(count, (2, 3, 16)[effort])
+    to_finish = min(count, (2, 3, 8, 16)[effort])
     top, converged, last_climb = -np.inf, False, count + to_finish
     for climb in range(last_climb + 1):
         if climb < count:

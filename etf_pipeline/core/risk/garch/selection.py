@@ -42,7 +42,7 @@ def choose(
 
     Returns
     -------
-    (R, N) int64, index of the model; -1 where there is no fit.
+    (R, N) int64, index of the model; -1 where there is no fit, or none with ``MIN_DEGREES_OF_FREEDOM``.
 
     Notes
     -----

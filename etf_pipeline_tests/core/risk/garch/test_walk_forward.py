@@ -256,7 +256,8 @@ class TestOptima:
                 row = history.refit_rows[r]
                 y = returns[max(0, row - window + 1) : row + 1]
                 count, scale = (~np.isnan(y)).sum(axis=0), np.sqrt(np.nanmean(y**2, axis=0))
-                best = fit_garch(y / scale, specification(name)).log_likelihood - count * np.log(scale)
+                fit = fit_garch(y / scale, specification(name), search="exhaustive")
+                best = fit.log_likelihood - count * np.log(scale)
                 found.append(history.log_likelihood[r, :, history.models.index(name)] - best)
             gap = np.concatenate(found)
             out[name] = gap[np.isfinite(gap)]

@@ -65,6 +65,7 @@ LISTING_COLUMNS = [
     "delisted_on",  # datetime64, last day quoted, NaT while listed or where unknown
     "is_leveraged",  # object: True, False or None where unknown (leveraged, inverse or geared fund)
     "expense_ratio",  # float64, fraction a year (0.0020 = 0.20 %), NaN where unknown
+    "fund_size",  # float64, net assets in the quote currency, NaN where unknown
     "former_ticker_of",  # str or None: an earlier fund that used this code ("AMP ... until 2020-12-04")
 ]
 REFERENCE_COLUMNS = [

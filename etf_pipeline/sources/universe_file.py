@@ -1,7 +1,7 @@
 """The universe file: which funds there are, and what is known of each beside its prices.
 
 A CSV with the columns ticker, name, asset_class, currency, listed_on, delisted_on, is_leveraged,
-expense_ratio, former_ticker_of, in any order and case; only ``ticker`` is required, and an empty cell is
+expense_ratio, fund_size, former_ticker_of, in any order and case; only ``ticker`` is required, and an empty cell is
 "not known".
 """
 
@@ -20,6 +20,7 @@ from etf_pipeline.sources.base import ASSET_CLASSES, LISTING_COLUMNS, SourceErro
 REFERENCE = Path(__file__).resolve().parent.parent / "reference"
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 MAX_EXPENSE_RATIO = 0.05
+MAX_FUND_SIZE = 1e13
 
 
 def default_universe(market: Literal["asx", "us"]) -> Path:
@@ -47,8 +48,8 @@ def read_universe(path: Path, *, suffix: str) -> pd.DataFrame:
 
     Returns
     -------
-    One row a fund: ``is_leveraged`` True, False or None, dates NaT and ``expense_ratio`` NaN where not
-    known.
+    One row a fund: ``is_leveraged`` True, False or None, dates NaT, ``expense_ratio`` and ``fund_size``
+    NaN where not known.
 
     Raises
     ------
@@ -147,6 +148,17 @@ def _row(cells: dict[str, str], suffix: str, where: str) -> dict[str, object]:
         if not 0 <= ratio <= MAX_EXPENSE_RATIO:
             raise wrong("expense_ratio", f"{allowed}, from 0 to {MAX_EXPENSE_RATIO}")
         row["expense_ratio"] = ratio
+    row["fund_size"] = np.nan
+    if cells.get("fund_size"):
+        allowed = "net assets in the quote currency (75000000 or 75m), or empty"
+        text = cells["fund_size"].lower()
+        try:
+            size = float(text[:-1]) * 1e6 if text.endswith("m") else float(text)
+        except ValueError:
+            raise wrong("fund_size", allowed) from None
+        if not 0 <= size < MAX_FUND_SIZE:
+            raise wrong("fund_size", f"{allowed}, from 0 to {MAX_FUND_SIZE:.0e}")
+        row["fund_size"] = size
     return row
 
 
@@ -157,5 +169,6 @@ def _frame(rows: list[dict[str, object]]) -> pd.DataFrame:
         days = np.array(data[column], dtype="datetime64[D]")
         frame[column] = days.astype("datetime64[us]")
     frame["ticker"] = frame["ticker"].astype("str")
-    frame["expense_ratio"] = np.array(data["expense_ratio"], dtype=float)
+    for column in ("expense_ratio", "fund_size"):
+        frame[column] = np.array(data[column], dtype=float)
     return frame

@@ -60,7 +60,7 @@ class Appended:
 BAR_VALUES = ("open", "high", "low", "close", "adj_close", "volume", "basis", "is_final")
 LISTING_VALUES = (
     "name", "asset_class", "currency", "listed_on", "delisted_on", "is_leveraged", "expense_ratio",
-    "former_ticker_of",
+    "fund_size", "former_ticker_of",
 )  # fmt: skip
 
 

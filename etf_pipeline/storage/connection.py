@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.contracts import CONTRACTS, Contract
 from etf_pipeline.storage.views import create_views
 
 SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "validation", "production", "meta")
@@ -98,9 +98,10 @@ class Warehouse:
 
 
 def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing of schemas, tables and views, in one transaction.
+    """Create what is missing of schemas, tables, columns and views, in one transaction.
 
-    A table whose columns differ from its contract is left alone here; writing to it then fails by name.
+    A table made by an earlier version keeps its rows; columns its contract has gained are added, NULL in them. A research
+    table is made anew by its contract the next time it is written, see ``tables.write_table``.
     """
     fingerprint = _fingerprint()
     if _stored_fingerprint(connection) == fingerprint:
@@ -109,13 +110,33 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
         for schema in SCHEMAS:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for contract in CONTRACTS.values():
-            connection.execute(contract.ddl())
+            connection.execute(contract.create())
+            _add_columns(connection, contract)
+            connection.execute(contract.comments())
         create_views(connection)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS meta.schema_fingerprint (fingerprint VARCHAR NOT NULL)"
         )
         connection.execute("DELETE FROM meta.schema_fingerprint")
         connection.execute("INSERT INTO meta.schema_fingerprint VALUES (?)", [fingerprint])
+
+
+def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Columns that ``table`` ("schema.name") has in the warehouse; none where there is no such table."""
+    schema, name = table.split(".")
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
+        "AND table_catalog = current_database() ORDER BY ordinal_position",
+        [schema, name],
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def _add_columns(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    held = stored_columns(connection, contract.table)
+    for column in contract.columns:
+        if column.name not in held:
+            connection.execute(f'ALTER TABLE {contract.table} ADD COLUMN "{column.name}" {column.type}')
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from etf_pipeline.storage.connection import Warehouse, transaction
+from etf_pipeline.storage.connection import Warehouse, stored_columns, transaction
 from etf_pipeline.storage.contracts import CONTRACTS, Contract, ContractError
 from etf_pipeline.storage.hashing import content_hash
 from etf_pipeline.storage.lineage import RunInfo, Written, latest, record, utc_now
@@ -141,13 +141,20 @@ def _replace(
             connection, run, asset=table, partition=partition, inputs=inputs, row_count=held[1],
             content_hash=held[0], changed=False, started=started,
         )  # fmt: skip
-    changed = held is None or held[0] != digest or stored != rows
+    held_columns = stored_columns(connection, table)
+    outdated = partition is None and sorted(held_columns) != sorted(contract.names)
+    changed = outdated or held is None or held[0] != digest or stored != rows
     if not changed:
         # The record may be right and the rows not: somebody may have written to the table by hand.
         actual = connection.execute(f"SELECT * FROM {table}{where}").to_arrow_table()  # noqa: S608
         changed = content_hash(from_arrow(actual), contract) != digest
     if changed:
-        connection.execute(f"DELETE FROM {table}{where}")  # noqa: S608
+        if outdated:
+            # Made by an earlier version with other columns; the whole of it is being replaced.
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(contract.ddl())
+        else:
+            connection.execute(f"DELETE FROM {table}{where}")  # noqa: S608
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming{where}")  # noqa: S608
     return record(
         connection, run, asset=table, partition=partition, inputs=inputs, row_count=rows,

@@ -79,7 +79,12 @@ class FakeVendor:
     def listings(self) -> pd.DataFrame:
         frame = pd.DataFrame({c: [None] * len(self.status) for c in LISTING_COLUMNS})
         return frame.assign(
-            ticker=self.tickers(), name="Fund", expense_ratio=np.nan, listed_on=pd.NaT, delisted_on=pd.NaT
+            ticker=self.tickers(),
+            name="Fund",
+            expense_ratio=np.nan,
+            fund_size=np.nan,
+            listed_on=pd.NaT,
+            delisted_on=pd.NaT,
         )
 
     def reference(self, start: date | None, end: date | None) -> pd.DataFrame:

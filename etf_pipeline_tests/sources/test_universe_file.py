@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +78,8 @@ def test_header_in_any_case(tmp_path: Path) -> None:
         ("ticker,is_leveraged\nA,maybe\n", ["column is_leveraged: 'maybe'", "true, false, or empty"]),
         ("ticker,expense_ratio\nA,0.67\n", ["column expense_ratio: '0.67'", "0.07%", "from 0 to 0.05"]),
         ("ticker,expense_ratio\nA,cheap\n", ["column expense_ratio: 'cheap'", "a fraction a year"]),
+        ("ticker,fund_size\nA,-1\n", ["column fund_size: '-1'", "75m", "from 0 to"]),
+        ("ticker,fund_size\nA,large\n", ["column fund_size: 'large'", "net assets"]),
         ("ticker,expense_ratio\nA,nan\n", ["column expense_ratio: 'nan'"]),
         ('ticker,name\nA,"x\n', ["not a CSV file"]),
     ],
@@ -124,3 +127,11 @@ def test_shipped_facts() -> None:
 def test_no_universe_for_an_unknown_market() -> None:
     with pytest.raises(SourceError, match="there is one for asx, us"):
         default_universe("lse")  # type: ignore[arg-type]
+
+
+def test_fund_size_in_units_or_millions(tmp_path: Path) -> None:
+    path = tmp_path / "u.csv"
+    path.write_text("ticker,fund_size\nA,75000000\nB,75m\nC,\n", encoding="utf-8")
+    sizes = read_universe(path, suffix="").set_index("ticker")["fund_size"]
+    assert sizes["A"] == sizes["B"] == 75e6
+    assert np.isnan(sizes["C"])

@@ -40,9 +40,10 @@ def test_listings_fill_only_the_gaps_of_the_universe_file(open_source: Any) -> N
                 pd.NaT,
                 False,
                 0.0004,
+                np.nan,
                 None,
             ),
-            (VAS, None, "australian_equity", "AUD", pd.NaT, pd.NaT, None, np.nan, None),
+            (VAS, None, "australian_equity", "AUD", pd.NaT, pd.NaT, None, np.nan, np.nan, None),
         ],
         columns=LISTING_COLUMNS,
     )

@@ -218,3 +218,21 @@ def test_the_connection_closes_after_an_error(warehouse: Warehouse) -> None:
         raise RuntimeError("mine")
     with held_by_another_process(warehouse.path):
         pass
+
+
+def test_a_table_of_an_earlier_version_gains_columns_and_keeps_its_rows(tmp_path: Path) -> None:
+    """Raw facts and the published record survive an upgrade; what they did not know is NULL."""
+    warehouse = Warehouse(tmp_path)
+    with duckdb.connect(str(warehouse.path)) as old:
+        old.execute("CREATE SCHEMA production; CREATE SCHEMA raw")
+        old.execute(
+            "CREATE TABLE production.published_ranking AS SELECT DATE '2026-01-07' AS session, 'VAS.AX' AS ticker, "
+            "1 AS rank, 70.5 AS final_score"
+        )
+    with warehouse.write() as connection:
+        row = connection.execute(
+            "SELECT ticker, rank, final_score, momentum_score FROM production.published_ranking"
+        ).fetchall()
+        assert row == [("VAS.AX", 1, 70.5, None)]
+        columns = {r[0] for r in connection.execute("DESCRIBE production.published_ranking").fetchall()}
+    assert columns == set(CONTRACTS["production.published_ranking"].names)

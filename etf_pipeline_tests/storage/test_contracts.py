@@ -195,3 +195,17 @@ def test_a_dropped_table_comes_back(warehouse: Warehouse) -> None:
         connection.execute("DROP TABLE risk.volatility")
     write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
     assert len(read_table(warehouse, "risk.volatility")) == 1
+
+
+def test_a_research_table_of_an_earlier_version_is_made_anew_when_written(warehouse: Warehouse) -> None:
+    """Columns it has lost go with the whole replacement, and the NOT NULLs of its contract hold again."""
+    write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
+    with warehouse.write() as connection:
+        connection.execute("ALTER TABLE risk.volatility ADD COLUMN bygone DOUBLE")
+    assert list(read_table(warehouse, "risk.volatility")["ticker"]) == ["A"]
+    written = write_table(warehouse, "risk.volatility", volatility(["A"]), RUN)
+    assert written[0].changed
+    with warehouse.read() as connection:
+        columns = connection.execute("DESCRIBE risk.volatility").fetchall()
+    assert [c[0] for c in columns] == list(CONTRACTS["risk.volatility"].names)
+    assert {c[0]: c[2] for c in columns}["model"] == "NO"

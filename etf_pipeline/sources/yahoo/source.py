@@ -306,7 +306,8 @@ class YahooSource:
         table = table.where(table.notna(), None).rename_axis("ticker").reset_index()[LISTING_COLUMNS]
         for column in ("listed_on", "delisted_on"):
             table[column] = pd.to_datetime(table[column]).astype("datetime64[ns]")
-        table["expense_ratio"] = table["expense_ratio"].astype("float64")
+        for column in ("expense_ratio", "fund_size"):
+            table[column] = table[column].astype("float64")
         return table
 
     def reference(self, start: date | None, end: date | None) -> pd.DataFrame:

@@ -69,14 +69,21 @@ class Contract:
         return self.table.split(".")[0]
 
     def ddl(self) -> str:
-        """CREATE TABLE with NOT NULLs and a comment on the table and each column.
+        """``create`` and ``comments``."""
+        return f"{self.create()}\n{self.comments()}"
+
+    def create(self) -> str:
+        """CREATE TABLE with NOT NULLs.
 
         No PRIMARY KEY: DuckDB's index refuses to delete and re-insert one key in one transaction, which
         is what an all-or-nothing replacement does. The key is checked by query before each insert.
         """
         lines = [f'    "{c.name}" {c.type}{"" if c.nullable else " NOT NULL"}' for c in self.columns]
-        statements = [f"CREATE TABLE IF NOT EXISTS {self.table} (\n" + ",\n".join(lines) + "\n)"]
-        statements.append(f"COMMENT ON TABLE {self.table} IS {_quote(f'{self.doc} Grain: {self.grain}.')}")
+        return f"CREATE TABLE IF NOT EXISTS {self.table} (\n" + ",\n".join(lines) + "\n);"
+
+    def comments(self) -> str:
+        """A comment on the table and on each column."""
+        statements = [f"COMMENT ON TABLE {self.table} IS {_quote(f'{self.doc} Grain: {self.grain}.')}"]
         statements += [
             f'COMMENT ON COLUMN {self.table}."{c.name}" IS {_quote(c.comment)}' for c in self.columns
         ]

@@ -111,6 +111,7 @@ RAW_CONTRACTS = (
             Column("delisted_on", "DATE", "last day quoted", nullable=True),
             Column("is_leveraged", "BOOLEAN", "leveraged, inverse or geared", nullable=True),
             Column("expense_ratio", "DOUBLE", "management cost", "fraction a year", nullable=True),
+            Column("fund_size", "DOUBLE", "net assets", "quote currency", nullable=True),
             Column("former_ticker_of", "VARCHAR", "an earlier fund under this code", nullable=True),
             WITHDRAWN,
         ),

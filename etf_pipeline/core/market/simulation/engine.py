@@ -179,6 +179,7 @@ def _listings(config: SimulationConfig, funds: Sequence[Fund], lives: Lives) -> 
             ),
             "is_leveraged": np.array([f.is_leveraged for f in chosen], dtype=object),
             "expense_ratio": [f.fee if f.fee_known else np.nan for f in chosen],
+            "fund_size": np.nan,
             "former_ticker_of": _strings([None] * len(chosen)),
         }
     )

@@ -48,11 +48,24 @@ TAILS = ("", "_historical", "_student_t", "_filtered")
 """Endings of the columns of risk.tail: the served model, then the three it is served by."""
 
 
-def stale_rule(table: str) -> Rule:
+LIQUIDITY_ESTIMATES = (
+    "spread",
+    "spread_standard_error",
+    "edge_signed",
+    "corwin_schultz_signed",
+    "abdi_ranaldo_signed",
+    "amihud_per_million",
+)
+"""Columns of risk.liquidity that end with the fund. Its counts, median and averages hold silence itself and go on."""
+
+
+def stale_rule(table: str, columns: Iterable[str] = ()) -> Rule:
     """An estimate outlives its fund by five sessions and no more, delisted or not.
 
-    It is asked of the bars: the universe may not be recomputed yet when the estimates are.
+    It is asked of the bars: the universe may not be recomputed yet when the estimates are. With ``columns`` only rows
+    where one of them is filled are estimates.
     """
+    filled = " OR ".join(f"e.{column} IS NOT NULL" for column in columns) or "true"
     return Rule(
         table,
         "ends_with_the_fund",
@@ -63,7 +76,7 @@ def stale_rule(table: str) -> Rule:
         f"SELECT e.ticker, e.session, b.last_bar FROM {table} e ASOF LEFT JOIN accepted b "
         "ON e.ticker = b.ticker AND e.session >= b.last_bar LEFT JOIN axis today ON today.session = e.session "
         "LEFT JOIN axis last ON last.session = b.last_bar "
-        "WHERE today.n IS NULL OR last.n IS NULL OR today.n - last.n > 5",
+        f"WHERE ({filled}) AND (today.n IS NULL OR last.n IS NULL OR today.n - last.n > 5)",
     )
 
 
@@ -155,6 +168,7 @@ RULES: tuple[Rule, ...] = (
         "SELECT ticker, session FROM market.universe WHERE is_member = (exclusion_reason IS NOT NULL)",
     ),
     *(stale_rule(f"risk.{table}") for table in ESTIMATES),
+    stale_rule("risk.liquidity", LIQUIDITY_ESTIMATES),
     Rule(
         "risk.volatility",
         "positive_forecasts",

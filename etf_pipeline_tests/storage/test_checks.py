@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from etf_pipeline.storage.checks import FORECASTS, RULES, TAILS, Rule
+from etf_pipeline.storage.checks import FORECASTS, LIQUIDITY_ESTIMATES, RULES, TAILS, Rule
 from etf_pipeline.storage.connection import ensure_schema
 from etf_pipeline_tests.contract_rows import DAY, insert
 
@@ -70,14 +70,13 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
             insert(memory, "risk.volatility_forecasts", ticker=ticker, **dict.fromkeys(FORECASTS, 1e-4))
             insert(memory, "risk.garch_fits", ticker=ticker, model="gjr_t")
             insert(memory, "risk.kalman_fits", ticker=ticker)
+            estimates = {"spread": 0.0, "edge_signed": -0.001, "amihud_per_million": 0.1}
+            insert(memory, "risk.liquidity", ticker=ticker, **estimates)
+            # Long after the end, silence is still counted and nothing is estimated.
+            silent = dict.fromkeys(LIQUIDITY_ESTIMATES) | {"median_traded_value": 0.0}
             insert(
-                memory,
-                "risk.liquidity",
-                ticker=ticker,
-                spread=0.0,
-                edge_signed=-0.001,
-                amihud_per_million=0.1,
-            )
+                memory, "risk.liquidity", ticker=ticker, session=DAYS[9], zero_volume_sessions=1, known_sessions=1, **silent
+            )  # fmt: skip
             for model in ("served", "ewma"):
                 insert(memory, "validation.volatility_losses", ticker=ticker, model=model)
             for level in (0.95, 0.99):
@@ -126,6 +125,8 @@ BEFORE_A_FIT = "SET session = DATE '2026-01-08'"
 BREAKS = (
     *((f"risk.{t} ends_with_the_fund", f"UPDATE risk.{t} {MOVED}") for t in (
         "volatility", "range_volatility", "beta", "class_beta", "tail", "drawdown", "risk_category")),
+    *(("risk.liquidity ends_with_the_fund", f"UPDATE risk.liquidity SET {column} = 0 WHERE session = DATE '{DAYS[9]}'")
+      for column in ("spread_standard_error", "corwin_schultz_signed", "abdi_ranaldo_signed", "amihud_per_million")),
     ("risk.drawdown ends_with_the_fund", f"UPDATE risk.drawdown SET session = DATE '2026-01-04' {A}"),
     ("risk.drawdown ends_with_the_fund", f"UPDATE risk.drawdown SET ticker = 'NOBODY' {A}"),
     ("risk.volatility positive_forecasts", f"UPDATE risk.volatility SET volatility_5_annualised = 0 {A}"),
@@ -161,9 +162,9 @@ BREAKS = (
      "UPDATE risk.regime_states SET volatility_annualised = 0.5 WHERE states = 3 AND state = 'normal'"),
     ("risk.regime_states states_in_order",
      "UPDATE risk.regime_states SET volatility_annualised = 0.5 WHERE states = 2 AND state = 'calm'"),
-    ("risk.liquidity counts_and_spreads", "UPDATE risk.liquidity SET spread = 0.001"),
-    ("risk.liquidity counts_and_spreads", "UPDATE risk.liquidity SET spread = -0.001"),
-    ("risk.liquidity counts_and_spreads", "UPDATE risk.liquidity SET zero_volume_sessions = 2"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = 0.001 {A}"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = -0.001 {A}"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET zero_volume_sessions = 2 {A}"),
     ("validation.volatility_losses judged_on_the_same_days",
      "UPDATE validation.volatility_losses SET observations = 2 WHERE model = 'ewma'"),
     ("validation.value_at_risk exceptions_are_listed", "DELETE FROM validation.value_at_risk_exceptions WHERE ticker = 'A'"),

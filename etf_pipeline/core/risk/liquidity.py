@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.market.returns import PRICE_BASES, PriceBasis
-from etf_pipeline.core.market.rolling import rolling_median, rolling_sum
+from etf_pipeline.core.market.rolling import rolling_median, rolling_sum, sessions_since
 from etf_pipeline.core.market.traded_value import traded_value
 
 _MILLION = 1e6
@@ -20,7 +20,7 @@ class LiquidityPanel:
     Attributes
     ----------
     amihud_per_million : (S, N) float64, mean absolute one-session return for each million of quote currency
-        traded: 0.002 = a million moves the price by 0.2 %.
+        traded: 0.002 = a million moves the price by 0.2 %. An estimate: it ends with the fund's bars.
     amihud_observations : (S, N) int32, sessions in that mean.
     zero_volume_sessions : (S, N) int32, sessions of the long window on which nothing was traded.
     known_sessions : (S, N) int32, sessions of the long window since the fund's first bar on which it is known
@@ -54,6 +54,7 @@ def liquidity(
     short: int = 21,
     min_known_share: float = 0.5,
     min_returns: int = 60,
+    max_stale_sessions: int = 5,
 ) -> LiquidityPanel:
     """Illiquidity, silent sessions, traded value and volume over trailing windows.
 
@@ -69,6 +70,7 @@ def liquidity(
     long, short : sessions, ``1 <= short <= long``.
     min_known_share : share of a window's sessions on which it must be known whether and how much was traded.
     min_returns : sessions with trade and a known one-session return that the Amihud ratio needs.
+    max_stale_sessions : the Amihud ratio stands for this many sessions without a bar of the fund.
 
     Returns
     -------
@@ -76,6 +78,10 @@ def liquidity(
     first bar on and for ever; holes in the source, bars without volume, and sessions on which no fund shows
     any, are unknown and left out (``traded_value.traded_value``). Averages and the median are NaN where too
     little is known. Counts are never NaN: read ``zero_volume_sessions`` beside ``known_sessions``.
+
+    What is counted or averaged over the window's sessions is an observation of each of them, and silence is
+    one: it goes on after a fund's last bar and falls to zero. The Amihud ratio is a mean over the sessions
+    *with* trade: once there are none it would show the past as if it were today.
 
     Raises
     ------
@@ -106,6 +112,8 @@ def liquidity(
     count = known.astype(np.int32)
     known_long = rolling_sum(count, long)
     amihud, observations = _amihud(value, total_return, sessions_spanned, long, min_returns)
+    stale = sessions_since(accepted)
+    amihud[(stale < 0) | (stale > max_stale_sessions)] = np.nan
 
     # Old units for one of today; carried forward session by session, so that later splits change nothing.
     change = units_change(accepted, scale, split, basis)

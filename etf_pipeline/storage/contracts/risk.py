@@ -264,7 +264,8 @@ RISK_CONTRACTS = (
     ),
     Contract(
         "risk.liquidity",
-        "What trading costs and whether one can: spreads from daily ranges, illiquidity, silent sessions.",
+        "What trading costs and whether one can: spreads from daily ranges, illiquidity, silent sessions. Spreads and "
+        "illiquidity end five sessions after the fund's last bar; counts, median and averages hold silence and go on.",
         "one row a ticker and session from its first bar on, for ever",
         (
             ticker(),
@@ -283,7 +284,7 @@ RISK_CONTRACTS = (
             count("spread_pairs", "pairs of sessions in the estimate"),
             optional(
                 "amihud_per_million",
-                "mean |return| for each million traded, 252 sessions",
+                "mean |return| for each million traded, of the sessions with trade in 252",
                 "fraction a million",
             ),
             count("zero_volume_sessions", "of the last 252 without trade"),

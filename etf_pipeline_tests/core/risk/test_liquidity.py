@@ -73,7 +73,10 @@ def test_every_window_equals_the_definitions(seed):
             assert panel.amihud_observations[t, j] == use.sum()
             assert panel.known_sessions[t, j] == (~np.isnan(v)).sum()
             assert panel.zero_volume_sessions[t, j] == (v == 0).sum()
-            if use.sum() >= 5:
+            last_bar = market.accepted[: t + 1, j].nonzero()[0]
+            if not len(last_bar) or t - last_bar[-1] > 5:
+                assert np.isnan(panel.amihud_per_million[t, j])
+            elif use.sum() >= 5:
                 expected = np.mean(np.abs(r[use]) / (v[use] / 1e6))
                 assert panel.amihud_per_million[t, j] == pytest.approx(expected, rel=1e-10)
             known = ~np.isnan(v)
@@ -123,7 +126,21 @@ def test_a_fund_that_stops_is_silent_from_then_on():
     panel = estimate(panels)
     assert panel.zero_volume_sessions[[299, 330, 599], 0].tolist() == [0, 31, 252]
     assert panel.median_traded_value[-1, 0] == panel.average_volume[-1, 0] == 0.0
-    assert np.isnan(panel.amihud_per_million[-1, 0])
+
+
+def test_illiquidity_ends_with_the_fund_though_returns_are_left_in_its_window():
+    panels = steady(sessions=400, funds=8)
+    panels["accepted"][300:, 0] = False
+    for name in ("close", "volume", "total_return"):
+        panels[name][300:, 0] = np.nan
+    panels["sessions_spanned"][300:, 0] = 0
+    panel = estimate(panels)
+    assert panel.amihud_observations[[305, 399], 0].tolist() == [246, 152]
+    assert np.flatnonzero(np.isnan(panel.amihud_per_million[260:, 0])).tolist() == list(range(45, 140))
+    np.testing.assert_allclose(panel.amihud_per_million[304, 0], 0.5, rtol=1e-12)
+    assert not np.isnan(panel.amihud_per_million[60:, 1]).any()
+    patient = estimate(panels, max_stale_sessions=20).amihud_per_million[:, 0]
+    assert np.flatnonzero(~np.isnan(patient)).max() == 319
 
 
 def test_a_return_over_several_sessions_is_not_set_against_the_volume_of_one():

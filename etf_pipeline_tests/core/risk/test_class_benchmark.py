@@ -8,7 +8,7 @@ import pytest
 from etf_pipeline.core.risk.beta import rolling_beta
 from etf_pipeline.core.risk.class_benchmark import class_return, class_return_reference
 from etf_pipeline_tests.core.random_market import assert_causal
-from etf_pipeline_tests.core.risk.test_beta import inputs
+from etf_pipeline_tests.core.risk.beta_fixtures import inputs
 
 
 def market(seed):

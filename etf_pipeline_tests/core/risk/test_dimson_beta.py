@@ -10,7 +10,7 @@ from etf_pipeline.core import parallel
 from etf_pipeline.core.risk.beta import rolling_beta
 from etf_pipeline.core.risk.dimson_beta import dimson_beta, dimson_reference, lagged_exposure_by_class
 from etf_pipeline_tests.core.random_market import assert_causal
-from etf_pipeline_tests.core.risk.test_beta import consecutive, inputs, own_benchmarks
+from etf_pipeline_tests.core.risk.beta_fixtures import consecutive, inputs, own_benchmarks
 
 
 @pytest.mark.parametrize("lags", [0, 1, 2, 5])

@@ -15,7 +15,7 @@ from etf_pipeline.core.risk.kalman_beta import (
     random_walk_reference,
 )
 from etf_pipeline_tests.core.random_market import assert_causal
-from etf_pipeline_tests.core.risk.test_beta import consecutive, inputs, own_benchmarks
+from etf_pipeline_tests.core.risk.beta_fixtures import consecutive, inputs, own_benchmarks
 
 NILE = sm.datasets.nile.load_pandas().data["volume"].to_numpy(float)
 FIRST_TERM = 0.5 * np.log(2 * np.pi)

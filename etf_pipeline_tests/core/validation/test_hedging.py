@@ -10,7 +10,7 @@ from etf_pipeline.core.risk.beta import ewma_beta, rolling_beta
 from etf_pipeline.core.validation.diebold_mariano import diebold_mariano
 from etf_pipeline.core.validation.hedging import hedging_by_class, hedging_error, judge_hedges
 from etf_pipeline_tests.core.random_market import assert_causal
-from etf_pipeline_tests.core.risk.test_beta import consecutive, inputs, own_benchmarks
+from etf_pipeline_tests.core.risk.beta_fixtures import consecutive, inputs, own_benchmarks
 
 
 def calendar(length, start="2019-10-01"):

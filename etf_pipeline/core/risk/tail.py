@@ -17,11 +17,12 @@ TAIL_MODELS = ("", "historical", "student_t", "filtered")
 """Names of the codes in ``TailPanel.served_model``; empty where there is no estimate."""
 
 _TAIL_PROBABILITIES = (0.05, 0.01)
+_WHOLE_LOSS = -1.0
 
 
 @dataclass(frozen=True)
 class TailEstimate:
-    """Tail of the next session's return. All are simple returns, so losses are negative.
+    """Tail of the next session's return. All are simple returns, so losses are negative and none exceeds the whole.
 
     Attributes
     ----------
@@ -73,6 +74,7 @@ def tail_risk(
     *,
     window: int = 1000,
     min_observations: int = 250,
+    min_moving_share: float = 0.1,
     max_stale_sessions: int = 5,
 ) -> TailPanel:
     """Value at risk and expected shortfall by history, by a fitted distribution and by filtered history.
@@ -83,7 +85,10 @@ def tail_risk(
     * **student_t**: a Student-t distribution fitted to the same returns by maximum likelihood, on the first
       session of each calendar month.
     * **filtered**: filtered historical simulation. Each return is divided by the forecast made at the close
-      it starts from; the tail of the last ``window`` such residuals is multiplied by today's forecast.
+      it starts from; the tail of the last ``window`` such residuals is multiplied by today's forecast. A
+      forecast counts, then and today, where at least ``min_moving_share`` of the ``min_observations`` returns
+      up to it moved the price: a forecast that silence has worn down turns the next move into a residual
+      without bound.
 
     Parameters
     ----------
@@ -94,13 +99,17 @@ def tail_risk(
     sessions : (S,) datetime64, ascending.
     window : known returns (residuals) used.
     min_observations : known returns (residuals) needed, at least 99.
+    min_moving_share : share of the last ``min_observations`` known returns that must not be zero for a filtered
+        estimate, 0..1. Where fewer than twice 5 % move, up as often as down, the 5 % quantile is a zero.
     max_stale_sessions : estimates stand for this many sessions without a bar.
 
     Returns
     -------
     TailPanel. A price that never moved has historical tails of zero and no Student-t or filtered ones (see
-    ``rolling_student_t`` for prices that mostly stood still). A single giant return is one observation in
-    the historical tails until it leaves the window. The tail of a fund that only ever rises is positive.
+    ``rolling_student_t`` for prices that mostly stood still), and a fund that is silent on more than nine sessions
+    of ten is served by its history. A single giant return is one observation in the historical tails until it
+    leaves the window. The tail of a fund that only ever rises is positive. No estimate is below -1: a share of a
+    fund cannot lose more than its price.
 
     Raises
     ------
@@ -113,12 +122,16 @@ def tail_risk(
     is served because its violations are as frequent as stated and do not come in clusters on the most
     funds (``validation.value_at_risk``): the other two let losses bunch whenever volatility rises.
     """
+    if not 0 <= min_moving_share <= 1:
+        raise ValueError(f"min_moving_share must lie in 0..1, not {min_moving_share}")
     for panel in (sessions_spanned, forecast):
         if panel.shape != total_return.shape:
             raise ValueError(f"panels differ in shape: {panel.shape} beside returns {total_return.shape}")
     stale = sessions_since(sessions_spanned > 0)
     serves = (stale >= 0) & (stale <= max_stale_sessions)
     one_session = one_session_return(total_return, sessions_spanned)
+    moves = moving_share(one_session, min_observations) >= min_moving_share
+    forecast = np.where(moves, forecast, np.nan)
     residual = standardised_residual(total_return, sessions_spanned, forecast)
     limits = {"window": window, "min_observations": min_observations}
 
@@ -173,14 +186,34 @@ def standardised_residual(
     return one_session_return(total_return, sessions_spanned) / met
 
 
+def moving_share(values: np.ndarray, window: int) -> np.ndarray:
+    """Share of the last ``window`` known values that are not zero.
+
+    Parameters
+    ----------
+    values : (S, N) float64, NaN is not known and takes no place in the window.
+    window : known values, at least 1.
+
+    Returns
+    -------
+    (S, N) float64, of what there is where fewer are known; NaN before the first.
+    """
+    share = np.full(values.shape, np.nan)
+    for j in range(values.shape[1]):
+        known = ~np.isnan(values[:, j])
+        seen = np.cumsum(known)
+        moved = np.concatenate([[0], np.cumsum(values[known, j] != 0.0)])
+        left = np.maximum(seen - window, 0)
+        np.divide(moved[seen] - moved[left], seen - left, out=share[:, j], where=seen > 0)
+    return share
+
+
 def _estimate(
     quantile: Sequence[np.ndarray] | np.ndarray, beyond: Sequence[np.ndarray] | np.ndarray, serves: np.ndarray
 ) -> TailEstimate:
-    """One panel a probability in ``quantile`` and ``beyond``, blanked in place where it no longer serves."""
+    """One panel a probability in ``quantile`` and ``beyond``, no loss above the whole, NaN where none serves."""
     panels = (quantile[0], beyond[0], quantile[1], beyond[1])
-    for panel in panels:
-        panel[~serves] = np.nan
-    return TailEstimate(*panels)
+    return TailEstimate(*(np.where(serves, np.maximum(panel, _WHOLE_LOSS), np.nan) for panel in panels))
 
 
 def _fields(estimate: TailEstimate) -> tuple[np.ndarray, ...]:

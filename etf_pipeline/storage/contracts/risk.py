@@ -175,7 +175,7 @@ RISK_CONTRACTS = (
     ),
     Contract(
         "risk.tail",
-        "Value at risk and expected shortfall of the next session, as returns: losses are negative.",
+        "Value at risk and expected shortfall of the next session, as returns: losses are negative, at most -1.",
         ROW,
         (
             ticker(),
@@ -185,7 +185,11 @@ RISK_CONTRACTS = (
             Column("var_99", "DOUBLE", "served value at risk, 99 %", RETURN),
             Column("cvar_99", "DOUBLE", "served expected shortfall, 99 %", RETURN),
             Column("cvar_95_annualised", "DOUBLE", "served, times sqrt(252)", FRACTION),
-            Column("model", "VARCHAR", "which model is served"),
+            Column(
+                "model",
+                "VARCHAR",
+                "filtered; historical before it has 250 residuals or while fewer than a tenth of returns moved",
+            ),
             *_tails(),
             optional("cvar_95_annualised_historical", "what the risk category uses", FRACTION),
         ),

@@ -13,6 +13,7 @@ from etf_pipeline.core.risk import ewma_volatility
 from etf_pipeline.core.risk.tail import (
     TAIL_MODELS,
     TailEstimate,
+    moving_share,
     one_session_return,
     standardised_residual,
     tail_risk,
@@ -171,6 +172,82 @@ def test_a_fund_that_only_rises_has_a_positive_tail():
     returns = np.random.default_rng(6).uniform(1e-4, 2e-4, (300, 1))
     panel = tail_risk(returns, np.ones((300, 1), int), np.full((300, 1), 1e-4), calendar(300))
     assert 1e-4 < panel.served.cvar_99[-1, 0] < panel.served.var_95[-1, 0] < 2e-4
+
+
+def mostly_silent(moving, sessions=1500, funds=30):
+    """Bars without a new price but for this share of them, and the exponentially weighted forecast."""
+    rng = np.random.default_rng(9)
+    shape = (sessions, funds)
+    returns = np.where(rng.random(shape) < moving, 0.01 * rng.standard_normal(shape), 0.0)
+    return with_ewma(returns)
+
+
+def with_ewma(returns):
+    spanned = np.ones(returns.shape, dtype=np.int64)
+    forecast = ewma_volatility(returns, spanned).volatility_annualised / np.sqrt(252)
+    return returns, spanned, forecast, calendar(len(returns))
+
+
+def test_a_fund_silent_on_nearly_all_sessions_is_served_by_its_history():
+    inputs = mostly_silent(moving=0.02)
+    panel = tail_risk(*inputs)
+    assert np.isnan(panel.filtered.cvar_99[500:]).mean() > 0.99
+    assert (np.array(TAIL_MODELS)[panel.served_model[500:]] == "historical").mean() > 0.99
+    assert panel.served.cvar_99[500:].min() > -0.05
+    # What the rule keeps out: moves over forecasts that silence has worn down.
+    unruled = tail_risk(*inputs, min_moving_share=0.0)
+    assert np.nanmin(unruled.filtered.cvar_99[500:]) < 5 * panel.historical.cvar_99[500:].min()
+
+
+def test_a_fund_silent_on_half_its_sessions_keeps_its_filtered_tail():
+    panel = tail_risk(*mostly_silent(moving=0.5))
+    assert not np.isnan(panel.filtered.cvar_99[400:]).any()
+    assert (panel.served_model[400:] == TAIL_MODELS.index("filtered")).all()
+    assert panel.filtered.cvar_99[400:].min() > -0.06
+
+
+def test_a_long_silence_leaves_no_giant_residual():
+    returns = 0.01 * np.random.default_rng(10).standard_normal((1900, 10))
+    returns[800:1400] = 0.0
+    panel = tail_risk(*with_ewma(returns))
+    silent = np.isnan(panel.filtered.cvar_99[:, 0])
+    # 225 zeros leave 25 moves among 250 returns, one tenth; 25 moves after the silence make it a tenth again.
+    assert np.flatnonzero(np.diff(silent[400:].astype(int))).tolist() == [1024 - 400, 1423 - 400]
+    assert (panel.served_model[1100:1400] == TAIL_MODELS.index("historical")).all()
+    assert panel.filtered.cvar_99[1424:].min() > -0.1
+    assert np.nanmin(tail_risk(*with_ewma(returns), min_moving_share=0.0).filtered.cvar_99[1424:]) <= -0.9
+
+
+@pytest.mark.parametrize("window", [1, 4, 60])
+def test_moving_share_counts_known_values(window):
+    rng = np.random.default_rng(11)
+    values = np.where(rng.random((50, 4)) < 0.5, 0.0, rng.normal(size=(50, 4)))
+    values[rng.random((50, 4)) < 0.3] = np.nan
+    values[:, 3] = np.nan
+    ours = moving_share(values, window)
+    for t, j in np.ndindex(values.shape):
+        seen = values[: t + 1, j]
+        seen = seen[~np.isnan(seen)][-window:]
+        if len(seen):
+            assert ours[t, j] == (seen != 0.0).sum() / len(seen)
+        else:
+            assert np.isnan(ours[t, j])
+
+
+def test_no_loss_exceeds_the_whole():
+    returns, spanned, forecast = simulated(12, sessions=900, funds=3)
+    calm = np.full(forecast.shape, 1e-3)
+    calm[-1] = 0.5
+    panel = tail_risk(returns, spanned, calm, calendar(900))
+    for name in FIELDS:
+        assert (getattr(panel.filtered, name)[-1] == -1.0).all()
+    assert (panel.filtered.cvar_95[-2] > -0.2).all()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, np.nan])
+def test_impossible_share(share):
+    with pytest.raises(ValueError, match="min_moving_share"):
+        tail_risk(*mostly_silent(0.5, sessions=5, funds=1), min_moving_share=share)
 
 
 def test_estimates_stand_for_a_few_sessions_without_a_bar():

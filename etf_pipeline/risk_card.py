@@ -287,8 +287,8 @@ def _tails(connection: duckdb.DuckDBPyConnection, console: Console, fund: Row) -
     if tail["var_95_filtered"] is None:
         _tell(
             console,
-            f"{MISSING}: the filtered model needs 250 returns that were met by a volatility forecast, and a price that moved "
-            "in a tenth of the last 250.",
+            f"{MISSING}: the filtered model needs 250 returns that were met by a volatility forecast, and a tenth of the last "
+            "250 returns that moved the price.",
         )
     if tail["var_95_student_t"] is None:
         _tell(

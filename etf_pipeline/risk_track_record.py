@@ -75,7 +75,7 @@ def _value_at_risk(connection: duckdb.DuckDBPyConnection, console: Console, tick
     rows = records(
         connection,
         "SELECT * FROM validation.value_at_risk WHERE ticker = ? AND session <= ?::DATE AND model = 'served' "
-        "AND observations > 0 ORDER BY scope DESC, year, level",
+        "QUALIFY bool_or(judged) OVER (PARTITION BY scope, year) ORDER BY scope DESC, year, level",
         ticker,
         day,
     )
@@ -105,16 +105,19 @@ def _value_at_risk(connection: duckdb.DuckDBPyConnection, console: Console, tick
     console.print(table)
     console.print(
         "Accepted are the counts that Kupiec's test does not reject at 5 %: with more the value at risk was too mild, "
-        "with fewer too cautious.",
+        "with fewer too cautious. A year is judged if one exception or more was to be expected.",
         highlight=False,
     )
 
 
 def _coverage(row: Row) -> tuple[str, str, str, str]:
+    exceeded, expected = str(row["exceptions"]), f"{row['expected_exceptions']:.1f}"
+    if not row["judged"]:
+        return exceeded, expected, MISSING, "too few days"
     verdict = (
         "too mild" if row["exceptions"] > row["highest_accepted"]
         else "too cautious" if row["exceptions"] < row["lowest_accepted"]
         else "as stated"
     )  # fmt: skip
     accepted = f"{row['lowest_accepted']} to {row['highest_accepted']}"
-    return str(row["exceptions"]), f"{row['expected_exceptions']:.1f}", accepted, verdict
+    return exceeded, expected, accepted, verdict

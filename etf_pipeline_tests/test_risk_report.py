@@ -122,8 +122,8 @@ def judge(memory: duckdb.DuckDBPyConnection, ticker: str, year: int, exceptions:
         for level in (0.95, 0.99):
             insert(
                 memory, "validation.value_at_risk", **period, scope=scope, model="served", level=level, observations=252,
-                exceptions=exceptions, expected_exceptions=252 * (1 - level), lowest_accepted=7 if level == 0.95 else 0,
-                highest_accepted=19 if level == 0.95 else 6,
+                exceptions=exceptions, expected_exceptions=252 * (1 - level), judged=True,
+                lowest_accepted=7 if level == 0.95 else 0, highest_accepted=19 if level == 0.95 else 6,
             )  # fmt: skip
 
 
@@ -321,6 +321,19 @@ def test_the_borders_of_the_band_are_within_it(
 ) -> None:
     judge(connection, "A", 2025, exceptions=exceptions, saved=0.0)
     assert cells(card(connection).split("How often was the value at risk exceeded?")[1], "2025")[5] == verdict
+
+
+def test_a_year_of_too_few_days_is_not_judged(connection: duckdb.DuckDBPyConnection) -> None:
+    judge(connection, "A", 2024, exceptions=1, saved=0.1)
+    judge(connection, "A", 2025, exceptions=10, saved=0.1)
+    thin = "UPDATE validation.value_at_risk SET judged = false, observations = {} WHERE year = 2024 AND level > {}"
+    connection.execute(thin.format(60, 0.98))
+    tail = card(connection).split("How often was the value at risk exceeded?")[1]
+    assert cells(tail, "2024")[5:] == ["too cautious", "1", "2.5", "–", "too few days"]
+    connection.execute(thin.format(2, 0))
+    tail = card(connection).split("How often was the value at risk exceeded?")[1]
+    assert "2024" not in tail
+    assert cells(tail, "2025")[5] == "as stated"
 
 
 def test_a_year_is_not_told_before_it_is_over(connection: duckdb.DuckDBPyConnection) -> None:

@@ -19,8 +19,9 @@ from etf_pipeline.core.validation.shortfall import z1_p_value, z2_p_value
 
 # What became of a return: no forecast to hold it against, then the two outcomes.
 _NO_RETURN, _MISSING, _INVALID, _WITHIN, _EXCEPTION = range(5)
-# Counts of the last four, of transitions 00, 01, 10, 11, then sums of severity and of VaR / ES.
-_FIELDS = 10
+# Counts of the last four, of transitions 00, 01, 10, 11, then sums of severity and of VaR / ES, counts of forecasts of a
+# loss and of the exceptions to these.
+_FIELDS = 12
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class ValueAtRiskBacktest:
         * year : int32; scope : "year", or "to_date" for everything up to that year's end;
         * observations : int64, returns held against a forecast;
         * forecasts_missing, forecasts_invalid : int64, returns left out for want of a forecast, or of
-          one with ``expected shortfall <= value at risk < 0``;
+          a finite one with ``expected shortfall <= value at risk``;
+        * forecasts_not_negative : int64, observations whose value at risk was zero or a gain;
         * exceptions : int64, returns below value at risk; expected_exceptions : float64;
+        * judged : bool, enough exceptions were to be expected; if not, what follows is NaN but for the band;
         * lowest_accepted, highest_accepted : int64, exceptions Kupiec's test does not reject at 95 %;
         * kupiec_, independence_ and conditional_coverage_ each with ``statistic`` and ``p_value``;
         * z1, z1_p_value, z2, z2_p_value : Acerbi and Szekely's tests of expected shortfall.
@@ -54,6 +57,8 @@ def evaluate_value_at_risk(
     sessions_spanned: np.ndarray,
     sessions: np.ndarray,
     forecasts: Mapping[float, tuple[np.ndarray, np.ndarray]],
+    *,
+    min_expected_exceptions: float = 1.0,
 ) -> ValueAtRiskBacktest:
     """Count exceptions and test coverage, independence and shortfall, by fund and calendar year.
 
@@ -63,12 +68,14 @@ def evaluate_value_at_risk(
     sessions_spanned : (S, N) int.
     sessions : (S,) datetime64[D].
     forecasts : level, e.g. 0.99, to value at risk and expected shortfall, (S, N) float64 each: returns of one
-        session, negative, as forecast at the row's close; NaN where there is no forecast.
+        session, losses negative, as forecast at the row's close; NaN where there is no forecast.
+    min_expected_exceptions : observations times the probability of an exception from which a period is judged: 1
+        needs 20 observations at 95 %, 100 at 99 %. Of fewer every outcome is ordinary.
 
     Returns
     -------
     ValueAtRiskBacktest, for years that are over (``complete_years``) and funds with a return to judge in the
-    period. Statistics are NaN without observations, Z1 without exceptions.
+    period. Statistics are NaN where a period is not judged, Z1 without exceptions.
 
     Raises
     ------
@@ -77,8 +84,11 @@ def evaluate_value_at_risk(
     Notes
     -----
     Each return is held against the forecast made at the fund's previous close. A return over n sessions is
-    held against sqrt(n) times the forecast of one. A constant price under a forecast of zero is left out
-    and counted, and so is a forecast of a gain.
+    held against sqrt(n) times the forecast of one. A value at risk of zero (a price that mostly stands still) or of a
+    gain (a fund that all but always rises) is a forecast like any other: a return below it is an exception.
+    Under zero the exceptions may rightly be rarer than stated, for no quantile lies between the zeros and the losses: a
+    fund with many ``forecasts_not_negative`` is then called too cautious. Z1 and Z2 measure losses by the loss
+    expected, and leave these forecasts out.
 
     Christoffersen's chain runs over the fund's observations; sessions in between that could not be judged are
     passed over, and a year's chain begins with its first. Conditional coverage adds the two statistics.
@@ -104,24 +114,27 @@ def evaluate_value_at_risk(
         var = np.take_along_axis(np.asarray(value_at_risk, dtype=np.float64), made_at, axis=0) * scale
         es = np.take_along_axis(np.asarray(expected_shortfall, dtype=np.float64), made_at, axis=0) * scale
         missing = np.isnan(var) | np.isnan(es)
-        valid = (es <= var) & (var < 0) & np.isfinite(es)
+        valid = (es <= var) & np.isfinite(es) & np.isfinite(var)
+        loss = valid & (var < 0)
         exceeded = known & valid & (total_return < var)
         state = np.select(
             [~known, missing, ~valid, exceeded], [_NO_RETURN, _MISSING, _INVALID, _EXCEPTION], _WITHIN
         )
-        severity = np.divide(total_return, es, out=np.zeros(es.shape), where=exceeded)
-        tail_ratio = np.divide(var, es, out=np.zeros(es.shape), where=known & valid)
-        _count(state.astype(np.int64), severity, tail_ratio, years.end, counts[i])
+        severity = np.divide(total_return, es, out=np.zeros(es.shape), where=exceeded & loss)
+        tail_ratio = np.divide(var, es, out=np.zeros(es.shape), where=known & loss)
+        _count(state.astype(np.int64), loss, severity, tail_ratio, years.end, counts[i])
         where = np.nonzero(exceeded)
         at.append(np.stack([*where, np.full(len(where[0]), i)]))
         details.append(np.stack([total_return[where], var[where], es[where]]))
     return ValueAtRiskBacktest(
-        _coverage_table(np.moveaxis(counts, 0, 3), years.year, levels),
+        _coverage_table(np.moveaxis(counts, 0, 3), years.year, levels, min_expected_exceptions),
         _exception_table(at, details, sessions, span, levels),
     )
 
 
-def _coverage_table(counts: np.ndarray, year: np.ndarray, levels: np.ndarray) -> dict[str, np.ndarray]:
+def _coverage_table(
+    counts: np.ndarray, year: np.ndarray, levels: np.ndarray, min_expected: float
+) -> dict[str, np.ndarray]:
     """Long columns of the rows with a return, with every test."""
     p, s, j, i = np.nonzero(counts[..., :4].sum(axis=-1) > 0)
     rows = counts[p, s, j, i]
@@ -130,12 +143,18 @@ def _coverage_table(counts: np.ndarray, year: np.ndarray, levels: np.ndarray) ->
     probability = np.round(1.0 - levels, 12)[i]
     observations = within + exceptions
     expected = observations * probability
+    # A count of 100 times 0.01 is 1, whatever the last bit says.
+    judged, shortfall_judged = (
+        np.round(count * probability, 9) >= min_expected for count in (observations, rows[:, 10])
+    )
+    judged &= observations > 0
     lowest, highest = acceptance_band(observations.astype(np.int64), probability)
-    kupiec = kupiec_statistic(exceptions, observations, probability)
-    independence = independence_statistic(rows[:, 4:8].reshape(-1, 2, 2))
-    severity, tail_ratio = rows[:, 8], rows[:, 9] / np.maximum(observations, 1)
-    z1 = 1.0 - severity / np.where(exceptions > 0, exceptions, np.nan)
-    z2 = 1.0 - severity / np.where(observations > 0, expected, np.nan)
+    kupiec = np.where(judged, kupiec_statistic(exceptions, observations, probability), np.nan)
+    independence = np.where(judged, independence_statistic(rows[:, 4:8].reshape(-1, 2, 2)), np.nan)
+    losses, beyond = (np.where(shortfall_judged, count, 0.0) for count in rows[:, 10:12].T)
+    severity, tail_ratio = rows[:, 8], rows[:, 9] / np.maximum(losses, 1)
+    z1 = 1.0 - severity / np.where(beyond > 0, beyond, np.nan)
+    z2 = 1.0 - severity / np.where(losses > 0, losses * probability, np.nan)
     conditional = kupiec + independence
     return {
         "fund": j,
@@ -145,8 +164,10 @@ def _coverage_table(counts: np.ndarray, year: np.ndarray, levels: np.ndarray) ->
         "observations": observations.astype(np.int64),
         "forecasts_missing": missing.astype(np.int64),
         "forecasts_invalid": invalid.astype(np.int64),
+        "forecasts_not_negative": (observations - rows[:, 10]).astype(np.int64),
         "exceptions": exceptions.astype(np.int64),
         "expected_exceptions": expected,
+        "judged": judged,
         "lowest_accepted": lowest,
         "highest_accepted": highest,
         "kupiec_statistic": kupiec,
@@ -156,9 +177,9 @@ def _coverage_table(counts: np.ndarray, year: np.ndarray, levels: np.ndarray) ->
         "conditional_coverage_statistic": conditional,
         "conditional_coverage_p_value": chi_squared_p_value(conditional, 2),
         "z1": z1,
-        "z1_p_value": z1_p_value(z1, exceptions, tail_ratio),
+        "z1_p_value": z1_p_value(z1, beyond, tail_ratio),
         "z2": z2,
-        "z2_p_value": z2_p_value(z2, observations, probability, tail_ratio),
+        "z2_p_value": z2_p_value(z2, losses, probability, tail_ratio),
     }
 
 
@@ -190,7 +211,12 @@ def _exception_table(
 
 @njit(cache=True, nogil=True)
 def _count(
-    state: np.ndarray, severity: np.ndarray, tail_ratio: np.ndarray, ends: np.ndarray, counts: np.ndarray
+    state: np.ndarray,
+    loss: np.ndarray,
+    severity: np.ndarray,
+    tail_ratio: np.ndarray,
+    ends: np.ndarray,
+    counts: np.ndarray,
 ) -> None:
     """Counts and sums of every year and up to its end, added session by session."""
     funds = state.shape[1]
@@ -214,6 +240,9 @@ def _count(
                 seen_in[j] = p
                 counts[p, 0, j, 8] += severity[t, j]
                 counts[p, 0, j, 9] += tail_ratio[t, j]
+                if loss[t, j]:
+                    counts[p, 0, j, 10] += 1.0
+                    counts[p, 0, j, 11] += hit
         begin = ends[p]
         for j in range(funds):
             for k in range(_FIELDS):

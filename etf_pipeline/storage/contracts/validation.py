@@ -69,9 +69,16 @@ VALIDATION_CONTRACTS = (
             Column("level", "DOUBLE", "0.95 or 0.99"),
             count("observations", "returns held against a forecast"),
             count("forecasts_missing", "returns without a forecast"),
-            count("forecasts_invalid", "zero or positive forecasts, left out"),
+            count("forecasts_invalid", "not finite, or shortfall above value at risk: left out"),
+            count(
+                "forecasts_not_negative",
+                "observations whose value at risk was zero or a gain: left out of Z1 and Z2 alone",
+            ),
             count("exceptions", "returns below the value at risk"),
             Column("expected_exceptions", "DOUBLE", "observations times (1 - level)", "sessions"),
+            Column(
+                "judged", "BOOLEAN", "one exception or more was to be expected; if not, the tests are NULL"
+            ),
             count("lowest_accepted", "smallest count Kupiec's test accepts at 5 %"),
             count("highest_accepted", "largest count Kupiec's test accepts at 5 %"),
             optional("kupiec_statistic", "likelihood ratio of unconditional coverage"),

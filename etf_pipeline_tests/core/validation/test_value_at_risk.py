@@ -37,6 +37,8 @@ def inputs(seed, sessions=900, funds=6):
         es[rng.random(var.shape) < 0.01] *= 0.1
         es[rng.random(var.shape) < 0.01] = -np.inf
         es[rng.random(var.shape) < 0.01] = np.nan
+        gain = rng.random(var.shape) < 0.01
+        var[gain], es[gain] = 0.002, rng.choice([-0.001, 0.001], gain.sum())
         forecasts[level] = var, es
     return p.total_return, p.sessions_spanned, weekdays(sessions), forecasts
 
@@ -61,12 +63,14 @@ def test_every_row_equals_the_definitions():
     table = pd.DataFrame(result.coverage)
     assert table["exceptions"].sum() > 300
     assert table["forecasts_invalid"].sum() > 100
+    assert table["forecasts_not_negative"].sum() > 100
+    assert {True, False} == set(table["judged"])
     listed = []
     for _, ours in table.iterrows():
         p, j, level = int(np.flatnonzero(years.year == ours["year"])[0]), ours["fund"], ours["level"]
         begin = years.begin[p] if ours["scope"] == "year" else 0
         missing = invalid = 0
-        hits, severity = [], []
+        hits, losses, severity = [], [], []
         for t in range(begin, years.end[p]):
             n = spanned[t, j]
             if n == 0 or np.isnan(returns[t, j]):
@@ -74,18 +78,29 @@ def test_every_row_equals_the_definitions():
             var, es = (panel[t - n, j] * np.sqrt(n) for panel in forecasts[level])
             if np.isnan(var) or np.isnan(es):
                 missing += 1
-            elif not (-np.inf < es <= var < 0):
+            elif not (-np.inf < es <= var < np.inf):
                 invalid += 1
             else:
                 hits.append(int(returns[t, j] < var))
+                losses.append(var < 0)
                 if hits[-1]:
-                    severity.append(returns[t, j] / es)
+                    if var < 0:
+                        severity.append(returns[t, j] / es)
                     if ours["scope"] == "year":
                         listed.append((t, j, level, returns[t, j], var, es))
         probability = {0.95: 0.05, 0.99: 0.01}[level]
         assert (ours["forecasts_missing"], ours["forecasts_invalid"]) == (missing, invalid)
         assert (ours["observations"], ours["exceptions"]) == (len(hits), sum(hits))
+        assert ours["forecasts_not_negative"] == len(hits) - sum(losses)
         assert ours["expected_exceptions"] == pytest.approx(probability * len(hits), rel=1e-15)
+        assert ours["judged"] == (len(hits) >= {0.95: 20, 0.99: 100}[level])
+        if not ours["judged"]:
+            assert (
+                ours[[c for c in table if c.endswith(("statistic", "p_value")) or c in ("z1", "z2")]]
+                .isna()
+                .all()
+            )
+            continue
         assert ours["kupiec_statistic"] == pytest.approx(
             float(kupiec_statistic(sum(hits), len(hits), probability)), rel=1e-9, nan_ok=True
         )
@@ -94,8 +109,11 @@ def test_every_row_equals_the_definitions():
         assert ours["independence_statistic"] == pytest.approx(
             float(independence_statistic(transitions)), rel=1e-9, abs=1e-9, nan_ok=True
         )
-        if hits:
-            assert ours["z2"] == pytest.approx(1 - np.sum(severity) / (probability * len(hits)), rel=1e-12)
+        if sum(losses) * probability >= 1:
+            assert ours["z2"] == pytest.approx(1 - np.sum(severity) / (probability * sum(losses)), rel=1e-12)
+        else:
+            assert np.isnan([ours["z1"], ours["z2"]]).all()
+            continue
         if severity:
             assert ours["z1"] == pytest.approx(1 - np.mean(severity), rel=1e-12)
     ours = pd.DataFrame(result.exceptions)
@@ -238,14 +256,75 @@ def test_other_funds_and_levels_change_nothing():
                 assert values.tobytes() == full[column][chosen].tobytes(), column
 
 
-def test_constant_prices_under_zero_forecasts_are_left_out_and_counted():
+def test_a_loss_under_a_forecast_of_none_is_an_exception():
     zero = np.zeros((600, 1))
-    result = evaluate_value_at_risk(zero, np.ones((600, 1), int), weekdays(600), {0.95: (zero, zero)})
+    returns = zero.copy()
+    returns[[300, 301, 310]] = -0.02
+    result = evaluate_value_at_risk(returns, np.ones((600, 1), int), weekdays(600), {0.95: (zero, zero)})
     row = last(result).iloc[0]
-    assert (row["observations"], row["exceptions"]) == (0, 0)
-    assert row["forecasts_invalid"] > 400
-    for column in ("kupiec_p_value", "independence_p_value", "z1", "z1_p_value", "z2", "z2_p_value"):
-        assert np.isnan(row[column]), column
+    assert (row["observations"], row["exceptions"], row["forecasts_invalid"]) == (478, 3, 0)
+    assert row["forecasts_not_negative"] == row["observations"]
+    assert result.exceptions["row"].tolist() == [300, 301, 310]
+    assert row["kupiec_p_value"] < 0.01
+    assert not np.isnan(row["independence_p_value"])
+    # A loss cannot be measured by an expected loss of nothing.
+    assert np.isnan(row[["z1", "z1_p_value", "z2", "z2_p_value"]].to_numpy(float)).all()
+
+
+def test_a_value_at_risk_that_is_a_gain_is_judged_like_any_other():
+    rng = np.random.default_rng(6)
+    returns = 0.001 + 1e-4 * rng.standard_normal((1300, 300))
+    var, es = (0.001 + np.full(returns.shape, v) for v in normal(1e-4, 0.95))
+    assert (var > es).all()
+    assert (es > 0).all()
+    result = evaluate_value_at_risk(returns, np.ones(returns.shape, int), weekdays(1300), {0.95: (var, es)})
+    rows = last(result)
+    assert (rows["forecasts_not_negative"] == rows["observations"]).all()
+    assert rows["exceptions"].sum() / rows["observations"].sum() == pytest.approx(0.05, rel=0.02)
+    assert 0.02 < (rows["kupiec_p_value"] < 0.05).mean() < 0.08
+
+
+def test_shortfall_is_judged_on_the_forecasts_of_a_loss_alone():
+    returns = np.zeros((600, 1))
+    returns[[200, 400]] = -0.03
+    var, es = np.full((600, 1), -0.01), np.full((600, 1), -0.02)
+    var[300:], es[300:] = 0.0, 0.0
+    sessions = weekdays(600)
+    row = last(evaluate_value_at_risk(returns, np.ones((600, 1), int), sessions, {0.95: (var, es)})).iloc[0]
+    losses = 300  # rows 1..300 meet the forecasts of rows 0..299
+    assert row["observations"] - row["forecasts_not_negative"] == losses
+    assert row["exceptions"] == 2
+    assert row["z1"] == pytest.approx(1 - 1.5)
+    assert row["z2"] == pytest.approx(1 - 1.5 / (0.05 * losses))
+
+
+@pytest.mark.parametrize(("level", "needed"), [(0.95, 20), (0.99, 100)])
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_year_is_judged_once_an_exception_was_to_be_expected(level, needed, short):
+    returns = np.full((600, 1), np.nan)
+    returns[1 : 1 + needed - short] = 0.001
+    returns[5] = -0.2
+    row = last(constant(returns, 0.01, level)).iloc[0]
+    assert (row["observations"], row["exceptions"]) == (needed - short, 1)
+    assert row["judged"] == (short == 0)
+    for column in (
+        "kupiec_p_value",
+        "independence_p_value",
+        "conditional_coverage_p_value",
+        "z1",
+        "z2_p_value",
+    ):
+        assert np.isnan(row[column]) == (short == 1), column
+
+
+def test_a_year_without_observations_is_listed_but_not_judged():
+    returns = np.full((600, 1), 0.001)
+    none = np.full((600, 1), np.nan)
+    result = evaluate_value_at_risk(
+        returns, np.ones((600, 1), int), weekdays(600), {0.95: (none, none)}, min_expected_exceptions=0
+    )
+    assert not result.coverage["judged"].any()
+    assert (result.coverage["forecasts_missing"] > 200).all()
 
 
 def test_no_exceptions():

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etf_pipeline.core.market.rolling import rolling_sum
+from etf_pipeline.core.market.rolling import rolling_sum, sessions_since
 from etf_pipeline.core.market.traded_value import traded_value
-
-VOLUME_REASONS = (
-    "",  # there is a value
-    "volume_unknown",  # traded value known on less than the required share of a window's sessions
-    "no_trading",  # nothing was traded over the long window
-)
-"""Names of the reason codes; the first that applies, in this order, is given."""
+from etf_pipeline.core.signals.trading import NO_RECENT_BAR, NO_TRADING, TOO_LITTLE_TRADING, VOLUME_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,8 @@ def accumulation(
     short: int = 21,
     long: int = 252,
     min_known_share: float = 0.5,
+    min_traded_share: float = 0.5,
+    max_stale_sessions: int = 5,
 ) -> AccumulationPanel:
     """Signed traded value of the last ``short`` sessions over normal traded value.
 
@@ -59,11 +55,14 @@ def accumulation(
     total_return : (S, N) float64; its sign is the day's direction, none where NaN.
     short, long : sessions, ``1 <= short < long``.
     min_known_share : share of each window's sessions on which traded value must be known.
+    min_traded_share : share of the long window's sessions on which units must have changed hands.
+    max_stale_sessions : a value stands for this many sessions without a bar of the fund.
 
     Returns
     -------
-    AccumulationPanel. A session without trade counts as zero, so a thin fund gets a value that moves
-    little; a fund that did not trade at all over the long window gets none, with the reason.
+    AccumulationPanel. A session without trade counts as zero. NaN with a reason where too little is known or
+    traded over the long window, or the fund's last bar is too long ago: of a fund that hardly trades neither
+    a value near zero nor one of several normal sessions, which are a few orders, says anything.
     """
     if not 1 <= short < long:
         raise ValueError(f"1 <= short ({short}) < long ({long}) must hold")
@@ -76,9 +75,13 @@ def accumulation(
     total_long = rolling_sum(value, long)
 
     reason = np.zeros(value.shape, dtype=np.int8)
-    reason[total_long <= 0] = VOLUME_REASONS.index("no_trading")
+    traded_long = rolling_sum((value > 0).astype(np.int32), long)
+    reason[traded_long < min_traded_share * long] = TOO_LITTLE_TRADING
+    reason[traded_long == 0] = NO_TRADING
     few = (known_short < min_known_share * short) | (known_long < min_known_share * long)
-    reason[few] = VOLUME_REASONS.index("volume_unknown")
+    reason[few] = VOLUME_UNKNOWN
+    stale = sessions_since(accepted)
+    reason[(stale < 0) | (stale > max_stale_sessions)] = NO_RECENT_BAR
     has_value = reason == 0
     normal = np.full(value.shape, np.nan)
     np.divide(total_long, known_long, out=normal, where=has_value)

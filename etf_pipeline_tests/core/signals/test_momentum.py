@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etf_pipeline.core.market.returns import total_return
-from etf_pipeline.core.signals import MOMENTUM_REASONS, momentum
+from etf_pipeline.core.signals import PATH_REASONS, momentum
 from etf_pipeline.core.signals.momentum import momentum_reference
 from etf_pipeline_tests.core.random_market import assert_causal, random_market
 
@@ -28,7 +28,7 @@ def signal(close, *, scale=None, split=None, distribution=None, **options):
 
 
 def reasons(panel):
-    return [MOMENTUM_REASONS[c] for c in panel.reason[:, 0]]
+    return [PATH_REASONS[c] for c in panel.reason[:, 0]]
 
 
 def test_twelve_minus_one_is_the_close_ratio_between_two_sessions():
@@ -111,12 +111,11 @@ def test_a_fund_without_bars_and_an_empty_panel():
     assert momentum(np.zeros((0, 3)), np.zeros((0, 3), int)).momentum.shape == (0, 3)
 
 
-def test_a_dead_fund_runs_out_of_sessions():
+def test_a_value_outlives_its_fund_by_five_sessions():
     close = np.full(500, 10.0)
     close[300:] = np.nan
-    names = reasons(signal(close))
-    assert names[300:320] == [""] * 20
-    assert names[499] == "too_few_sessions"
+    assert reasons(signal(close))[295:500] == [""] * 10 + ["no_recent_bar"] * 195
+    assert reasons(signal(close, max_stale_sessions=0))[295:302] == [""] * 5 + ["no_recent_bar"] * 2
 
 
 @settings(deadline=None, max_examples=25)
@@ -139,7 +138,7 @@ def test_cutting_changes_nothing_earlier(seed):
 
     def stage(returns, spanned):
         panel = momentum(returns, spanned, lookback=60, skip=10)
-        return {"m": panel.momentum, "share": panel.observed_share, "reason": panel.reason}
+        return {name: value for name, value in vars(panel).items() if isinstance(value, np.ndarray)}
 
     assert_causal(stage, (p.total_return, p.sessions_spanned), (1, 2, 10, 60, 61, 200, 340, 419))
 
@@ -160,6 +159,36 @@ def test_the_reason_of_a_fund_with_one_bar_so_far_is_not_taken_from_its_future()
         return {"reason": momentum(p.total_return, p.sessions_spanned).reason}
 
     assert_causal(stage, (close[:, None],), (260, 300, 389, 390, 391))
+
+
+def test_risk_adjusted_is_the_return_over_the_standard_deviation_of_the_same_window():
+    growth = np.random.default_rng(4).normal(0.0004, 0.01, 400)
+    panel = signal(10 * np.exp(np.cumsum(growth)))
+    for t in (252, 399):
+        volatility = growth[t - 251 : t - 20].std(ddof=1) * np.sqrt(252)
+        assert panel.risk_adjusted[t, 0] == pytest.approx(panel.momentum[t, 0] / volatility, rel=1e-11)
+    assert np.isnan(panel.risk_adjusted[:252]).all()
+
+
+def test_a_price_that_stood_still_has_momentum_zero_and_no_risk_to_adjust_it_by():
+    panel = signal(np.full(300, 10.0))
+    assert panel.momentum[299, 0] == 0.0
+    assert np.isnan(panel.risk_adjusted).all()
+    assert PATH_REASONS[panel.risk_adjusted_reason[299, 0]] == "no_movement"
+    # A steady rise does not vary either, but for rounding.
+    steady = signal(10 * 1.0001 ** np.arange(300))
+    assert PATH_REASONS[steady.risk_adjusted_reason[299, 0]] == "no_movement"
+
+
+def test_missing_bars_leave_the_risk_about_what_it_was():
+    rng = np.random.default_rng(5)
+    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.01, (400, 200)), axis=0))
+    thin = np.where(rng.random(close.shape) < 0.15, np.nan, close)
+    thin[0] = close[0]
+    full = [signal(close[:, j]).risk_adjusted[399, 0] for j in range(50)]
+    holed = [signal(thin[:, j]).risk_adjusted[399, 0] for j in range(50)]
+    ratio = np.array(holed) / np.array(full)
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.03)
 
 
 @pytest.mark.parametrize("options", [{"lookback": 21, "skip": 21}, {"skip": -1}])

@@ -80,6 +80,26 @@ def test_a_fund_that_never_trades_has_no_value_and_says_so():
     assert not np.isnan(panel.accumulation[19:, [0, 2]]).any()
 
 
+def test_a_fund_that_trades_on_less_than_half_of_the_sessions_has_no_value():
+    close, volume, accepted, returns = example(sessions=60)
+    volume[::2, 1] = 0.0  # half
+    panel = run(close, volume, accepted, returns)
+    assert np.isfinite(panel.accumulation[-1]).all()
+    volume[-1, 1] = 0.0
+    panel = run(close, volume, accepted, returns)
+    assert VOLUME_REASONS[panel.reason[-1, 1]] == "too_little_trading"
+    assert np.isnan(panel.accumulation[-1, 1])
+    assert np.isnan(panel.relative_turnover[-1, 1])
+    assert np.isfinite(run(close, volume, accepted, returns, min_traded_share=0.4).accumulation[-1]).all()
+
+
+def test_a_value_outlives_its_fund_by_five_sessions():
+    close, volume, accepted, returns = example(sessions=60)
+    accepted[40:, 1] = False
+    panel = run(close, volume, accepted, returns, min_traded_share=0.1)
+    assert [VOLUME_REASONS[c] for c in panel.reason[38:50, 1]] == [""] * 7 + ["no_recent_bar"] * 5
+
+
 def test_days_without_a_bar_are_days_without_trade():
     close, volume, accepted, returns = example()
     volume[:], returns[:] = 100.0, 0.01

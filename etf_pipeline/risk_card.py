@@ -287,8 +287,8 @@ def _tails(connection: duckdb.DuckDBPyConnection, console: Console, fund: Row) -
     if tail["var_95_filtered"] is None:
         _tell(
             console,
-            f"{MISSING}: the filtered model needs 250 returns that were met by a volatility forecast, and a tenth of the last "
-            "250 returns that moved the price.",
+            f"{MISSING}: the filtered model needs 250 returns that were met by a volatility forecast, and a price "
+            "that a tenth of the last 250 returns moved.",
         )
     if tail["var_95_student_t"] is None:
         _tell(
@@ -335,7 +335,7 @@ def _liquidity(connection: duckdb.DuckDBPyConnection, console: Console, fund: Ro
         return
     money = fund["currency"] or "quote currency"
     table = grid("Liquidity, 252 sessions", "measure", ">value", "unit", "what it is")
-    low = row["edge_signed"] is not None and row["edge_signed"] < 2 * (row["spread_standard_error"] or 0.0)
+    low = row["spread_lower"] is not None and row["spread_lower"] <= 0.0
     for name, value, unit, about in (
         ("spread (EDGE)", spread(row), "bps",
          "what buying and selling again costs" + ("; too small to be told from none" if low else "")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import median
 from typing import Any
 
 import duckdb
@@ -50,7 +51,7 @@ def risk_overview(
         "Vol. is the annualised volatility forecast for the next 1, 5 and 21 sessions, by the model named; CVaR 95 the "
         "mean return of the worst session in 20; drawdown is from the highest close so far, the deepest of 756 sessions "
         "beside it; beta is to the market fund; spread is what buying and selling again costs, in hundredths of a per "
-        "cent, with its standard error. [bold]etf risk TICKER[/] shows all of one fund.",
+        "cent, with its 95 % interval. [bold]etf risk TICKER[/] shows all of one fund.",
         highlight=False,
     )
 
@@ -130,13 +131,13 @@ def _categories(console: Console, day: str, funds: Sequence[Row]) -> None:
         inside = [fund for fund in within if fund["is_member"]]
         if category is None and not within:
             continue
-        volatility = sorted(v for f in inside if (v := f["volatility_annualised"]) is not None)
+        volatility = [v for f in inside if (v := f["volatility_annualised"]) is not None]
         names = ", ".join(fund["ticker"] for fund in inside)
         table.add_row(
             category or "none",
             str(len(inside)),
             percent(len(inside) / members, 0) if members else MISSING,
-            percent(volatility[len(volatility) // 2], 1) if volatility else MISSING,
+            percent(median(volatility), 1) if volatility else MISSING,
             str(len(within) - len(inside)),
             names if len(names) < 70 else names[:66].rsplit(",", 1)[0] + ", ...",
         )
@@ -217,13 +218,13 @@ def bps(value: float) -> str:
 
 
 def spread(fund: Row) -> str:
-    """Spread and standard error in hundredths of a per cent; too small to be seen: what it is probably below."""
+    """Spread and its 95 % interval in hundredths of a per cent; too small to be seen: what it is probably below."""
     if fund["spread"] is None:
         return MISSING
-    error = fund["spread_standard_error"]
+    lower, upper = fund["spread_lower"], fund["spread_upper"]
     if fund["spread"] <= 0.0:
-        return f"below {bps(1.96 * error)}" if error else "not seen"
-    return bps(fund["spread"]) + (f" ± {bps(error)}" if error is not None else "")
+        return f"below {bps(upper)}" if upper else "not seen"
+    return bps(fund["spread"]) + ("" if upper is None else f" ({bps(lower)} to {bps(upper)})")
 
 
 def clipped(text: str, width: int) -> str:

@@ -100,7 +100,7 @@ def fill(
             maximum_drawdown_756=-0.35, unknown_returns=0,
         )  # fmt: skip
         insert(
-            memory, "risk.liquidity", **key, spread=0.0010, spread_standard_error=0.0002, edge_signed=0.0010,
+            memory, "risk.liquidity", **key, spread=0.0010, spread_lower=0.0006, spread_upper=0.0013, edge_signed=0.0010,
             corwin_schultz_signed=-0.0003, abdi_ranaldo_signed=0.0012, spread_pairs=250, amihud_per_million=0.0123,
             zero_volume_sessions=7, known_sessions=252,
         )  # fmt: skip
@@ -163,7 +163,7 @@ def test_categories_are_counted_and_explained(connection: duckdb.DuckDBPyConnect
     text = overview(connection)
     assert "4 members of the universe" in text
     assert cells(text, "HIGH") == ["HIGH", "1", "25 %", "40.0 %", "1", "A"]
-    assert cells(text, "MEDIUM")[1:3] == ["2", "50 %"]
+    assert cells(text, "MEDIUM")[1:4] == ["2", "50 %", "15.0 %"], "the median of 10 % and 20 %"
     assert "HIGH at 35 %, 55 % or 45 %" in text
 
 
@@ -171,7 +171,7 @@ def test_the_riskiest_and_the_calmest_members(connection: duckdb.DuckDBPyConnect
     text = overview(connection).split("The 1 riskiest and the 1 calmest members")[1]
     assert cells(text, "A") == [
         "A", "Fund [A]", "HIGH", "20.0 %", "30.0 %", "40.0 %", "gjr_t", "-2.00 %", "-12.0 %", "-35.0 %", "1.23",
-        "10.0 ± 2.0",
+        "10.0 (6.0 to 13.0)",
     ]  # fmt: skip
     assert [line[2] for line in text.splitlines() if line.startswith("│")] == ["A", "D"]
     everyone = overview(connection, top=2).split("The 4 members of the universe, riskiest first")[1]
@@ -293,11 +293,41 @@ def test_drawdown_and_liquidity_with_units(connection: duckdb.DuckDBPyConnection
         "-12.0 %",
         "from the highest close so far, 45 sessions ago",
     ]
-    assert cells(text, "spread (EDGE)")[1:] == ["10.0 ± 2.0", "bps", "what buying and selling again costs"]
+    assert cells(text, "spread (EDGE)")[1:] == [
+        "10.0 (6.0 to 13.0)",
+        "bps",
+        "what buying and selling again costs",
+    ]
     assert cells(text, "Amihud illiquidity")[1:3] == ["1.23 %", "a million AUD"]
     assert cells(text, "sessions without trade")[1:3] == ["7", "of 252 known"]
-    connection.execute("UPDATE risk.liquidity SET spread = 0, edge_signed = -0.001")
-    assert "too small to be told from none" in cells(card(connection), "spread (EDGE)")[3]
+
+
+@pytest.mark.parametrize(
+    ("lower", "spread", "upper", "shown", "measured"),
+    [
+        (0.0002, 0.0010, 0.0014, "10.0 (2.0 to 14.0)", True),
+        (0.0, 0.0010, 0.0021, "10.0 (0.0 to 21.0)", False),
+        (0.0, 0.0, 0.0008, "below 8.0", False),
+        (0.0, 0.0, 0.0, "not seen", False),
+        (None, 0.0010, None, "10.0", True),
+        (None, 0.0, None, "not seen", True),
+    ],
+)
+def test_a_spread_comes_with_an_interval_cut_at_zero(
+    connection: duckdb.DuckDBPyConnection,
+    lower: float | None,
+    spread: float,
+    upper: float | None,
+    shown: str,
+    measured: bool,
+) -> None:
+    connection.execute(
+        "UPDATE risk.liquidity SET spread = ?, spread_lower = ?, spread_upper = ?", [spread, lower, upper]
+    )
+    row = cells(card(connection), "spread (EDGE)")
+    assert row[1] == shown
+    assert ("too small to be told from none" not in row[3]) == measured
+    assert cells(overview(connection).split("calmest members")[1], "A")[-1] == shown
 
 
 def test_the_track_record_and_its_verdicts(connection: duckdb.DuckDBPyConnection) -> None:

@@ -51,6 +51,8 @@ TAILS = ("", "_historical", "_student_t", "_filtered")
 LIQUIDITY_ESTIMATES = (
     "spread",
     "spread_standard_error",
+    "spread_lower",
+    "spread_upper",
     "edge_signed",
     "corwin_schultz_signed",
     "abdi_ranaldo_signed",
@@ -292,9 +294,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "risk.liquidity",
         "counts_and_spreads",
-        "Spreads and illiquidity are not negative, and no more sessions are silent than known.",
+        "Spreads and illiquidity are not negative, a spread lies in its interval, no more sessions are silent than known.",
         "error",
         "SELECT ticker, session FROM risk.liquidity WHERE spread < 0 OR spread <> greatest(edge_signed, 0) "
+        "OR spread_lower < 0 OR spread_lower > spread OR spread_upper < spread "
         "OR amihud_per_million < 0 OR zero_volume_sessions > known_sessions",
     ),
     Rule(

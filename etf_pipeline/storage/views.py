@@ -102,7 +102,7 @@ VIEWS: tuple[str, ...] = (
            c.raw_category, c.score AS category_score, c.decided_by, v.volatility_1_annualised,
            v.volatility_5_annualised, v.volatility_annualised, v.model AS volatility_model, t.var_95, t.cvar_95,
            t.var_99, t.cvar_99, t.model AS tail_model, d.drawdown, d.maximum_drawdown_252, d.maximum_drawdown_756,
-           b.beta, b.kalman_beta, b.benchmark, q.spread, q.spread_standard_error, q.amihud_per_million,
+           b.beta, b.kalman_beta, b.benchmark, q.spread, q.spread_lower, q.spread_upper, q.amihud_per_million,
            q.zero_volume_sessions, q.known_sessions, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
     FROM market.universe u

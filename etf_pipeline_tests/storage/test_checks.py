@@ -70,7 +70,8 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
             insert(memory, "risk.volatility_forecasts", ticker=ticker, **dict.fromkeys(FORECASTS, 1e-4))
             insert(memory, "risk.garch_fits", ticker=ticker, model="gjr_t")
             insert(memory, "risk.kalman_fits", ticker=ticker)
-            estimates = {"spread": 0.0, "edge_signed": -0.001, "amihud_per_million": 0.1}
+            estimates = {"spread": 0.0, "spread_lower": 0.0, "spread_upper": 0.001, "edge_signed": -0.001}
+            estimates["amihud_per_million"] = 0.1
             insert(memory, "risk.liquidity", ticker=ticker, **estimates)
             # Long after the end, silence is still counted and nothing is estimated.
             silent = dict.fromkeys(LIQUIDITY_ESTIMATES) | {"median_traded_value": 0.0}
@@ -163,6 +164,9 @@ BREAKS = (
     ("risk.regime_states states_in_order",
      "UPDATE risk.regime_states SET volatility_annualised = 0.5 WHERE states = 2 AND state = 'calm'"),
     ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = 0.001 {A}"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread_lower = 0.0005 {A}"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread_lower = -0.0005 {A}"),
+    ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = 0.002, edge_signed = 0.002 {A}"),
     ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = -0.001 {A}"),
     ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET zero_volume_sessions = 2 {A}"),
     ("validation.volatility_losses judged_on_the_same_days",

@@ -1,8 +1,8 @@
--- What it costs to trade each member now: the estimated spread with its error, price impact, silent sessions; dearest first.
--- Below two standard errors a spread cannot be told from none. Buying alone costs half of it.
+-- What it costs to trade each member now: the estimated spread with its 95 % interval, price impact, silent sessions; dearest first.
+-- A spread whose interval begins at zero cannot be told from none. Buying alone costs half of it.
 SELECT u.session, u.ticker, l.name, round(10000 * q.spread, 1) AS spread_bps,
-       round(10000 * q.spread_standard_error, 1) AS standard_error_bps,
-       q.edge_signed >= 2 * q.spread_standard_error AS measurable,
+       round(10000 * q.spread_lower, 1) AS lower_bps, round(10000 * q.spread_upper, 1) AS upper_bps,
+       q.spread_lower > 0 AS measurable,
        round(10000 * q.corwin_schultz_signed, 1) AS corwin_schultz_bps,
        round(10000 * q.abdi_ranaldo_signed, 1) AS abdi_ranaldo_bps,
        round(100 * q.amihud_per_million, 3) AS move_for_a_million_pct, q.zero_volume_sessions, q.known_sessions,

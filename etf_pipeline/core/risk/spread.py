@@ -41,6 +41,11 @@ class SpreadPanel:
         return np.maximum(self.edge, 0.0)
 
     @property
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """(S, N) twice: 95 % interval of ``spread``, ``lower`` and ``upper`` with zero where they are negative."""
+        return np.maximum(self.lower, 0.0), np.maximum(self.upper, 0.0)
+
+    @property
     def standard_error(self) -> np.ndarray:
         """(S, N) a quarter of the interval from ``lower`` to ``upper``."""
         return 0.25 * (self.upper - self.lower)

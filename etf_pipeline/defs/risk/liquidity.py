@@ -40,6 +40,8 @@ def liquidity_table(
         seen,
         spread=spread.spread,
         spread_standard_error=spread.standard_error,
+        spread_lower=spread.interval[0],
+        spread_upper=spread.interval[1],
         edge_signed=spread.edge,
         corwin_schultz_signed=spread.corwin_schultz,
         abdi_ranaldo_signed=spread.abdi_ranaldo,

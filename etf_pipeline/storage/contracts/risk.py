@@ -281,6 +281,12 @@ RISK_CONTRACTS = (
             ),
             optional("spread_standard_error", "of it", "fraction of price"),
             optional(
+                "spread_lower",
+                "95 % interval of it: two standard errors on the squared spread, zero at least",
+                "fraction of price",
+            ),
+            optional("spread_upper", "the interval's other end; zero: not measured", "fraction of price"),
+            optional(
                 "edge_signed", "EDGE with its sign; average these, not the floored ones", "fraction of price"
             ),
             optional("corwin_schultz_signed", "for comparison", "fraction of price"),

@@ -218,6 +218,10 @@ def test_the_interval_covers_the_spread(spread):
     assert 0.88 < covered.mean() < 0.99
     assert (panel.lower[-1] < panel.edge[-1]).all()
     assert (panel.edge[-1] < panel.upper[-1]).all()
+    lower, upper = panel.interval
+    assert ((lower[-1] <= spread) & (spread <= upper[-1])).mean() >= covered.mean()
+    assert ((lower[-1] >= 0.0) & (lower[-1] <= panel.spread[-1]) & (panel.spread[-1] <= upper[-1])).all()
+    assert (lower[-1] == 0.0).any() == (spread < 0.02)
 
 
 def test_the_standard_error_is_the_scatter_of_a_large_spread():

@@ -1,0 +1,238 @@
+"""What the noise of the past year does to measures, scores and ranks: the compiled part of ``rank_uncertainty``.
+
+Every measure drawn anew is a function of sums over the days of three strata of the window, so that a resample of blocks
+costs differences of prefix sums, whatever the blocks' length.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from etf_pipeline.core.validation.information_coefficient import average_ranks
+
+MEASURES = (
+    "momentum_12_1",
+    "momentum_6_1",
+    "risk_adjusted_momentum",
+    "volatility_annualised",
+    "beta",
+    "accumulation",
+)
+"""Measures drawn anew, in the kernel's order; higher is better for each as the kernel writes it."""
+
+DAILY = ("growth", "square", "cross", "turnover")
+"""What is summed: log return, squared return, return times the market's, signed turnover."""
+
+STRATA = 3
+"""The window's days: older than the half-year look-back, from there to the sessions skipped, and those."""
+
+
+@njit(cache=True, nogil=True)
+def prefix_sums(daily: np.ndarray, edges: np.ndarray, sums: np.ndarray) -> None:
+    """Running sums within each stratum, closed to a ring: run through twice.
+
+    Parameters
+    ----------
+    daily : (4, W, N) float64, of ``DAILY``, without NaN.
+    edges : (4,) int64, stratum s holds the days ``edges[s]:edges[s + 1]``.
+    sums : (4, 2 W + 3, N) written: stratum s begins at row ``2 edges[s] + s`` with zero.
+    """
+    for kind in range(daily.shape[0]):
+        for s in range(STRATA):
+            base, length = 2 * edges[s] + s, edges[s + 1] - edges[s]
+            sums[kind, base] = 0.0
+            for k in range(2 * length):
+                day = edges[s] + k % length
+                for j in range(daily.shape[2]):
+                    sums[kind, base + k + 1, j] = sums[kind, base + k, j] + daily[kind, day, j]
+
+
+@njit(cache=True, nogil=True)
+def draw_measures(
+    sums: np.ndarray,
+    edges: np.ndarray,
+    stratum: np.ndarray,
+    length: np.ndarray,
+    start: np.ndarray,
+    total: np.ndarray,
+    measures: np.ndarray,
+) -> None:
+    """Measures of the days that the blocks name.
+
+    Parameters
+    ----------
+    sums : of ``prefix_sums``.
+    stratum, length, start : (K,) int64, of the blocks; a block may run over its stratum's end to its beginning.
+    total : (5, N) scratch.
+    measures : (6, N) written, of ``MEASURES``.
+    """
+    funds = sums.shape[2]
+    total[:] = 0.0
+    for k in range(len(stratum)):
+        s = stratum[k]
+        low = 2 * edges[s] + s + start[k]
+        high = low + length[k]
+        for j in range(funds):
+            total[2, j] += sums[1, high, j] - sums[1, low, j]
+            total[3, j] += sums[2, high, j] - sums[2, low, j]
+        if s < STRATA - 1:
+            for j in range(funds):
+                total[s, j] += sums[0, high, j] - sums[0, low, j]
+        else:
+            for j in range(funds):
+                total[4, j] += sums[3, high, j] - sums[3, low, j]
+    for j in range(funds):
+        measures[0, j] = total[0, j] + total[1, j]
+        measures[1, j] = total[1, j]
+        measures[2, j] = measures[0, j] / np.sqrt(total[2, j]) if total[2, j] > 0.0 else 0.0
+        measures[3, j] = -total[2, j]
+        measures[4, j] = -abs(total[3, j])
+        measures[5, j] = total[4, j]
+
+
+@njit(cache=True, nogil=True)
+def percentiles(values: np.ndarray, present: np.ndarray, kept: np.ndarray, ranks: np.ndarray) -> int:
+    """Mid-rank percentiles of the present values, written into ``ranks`` in their order; how many there are.
+
+    ``kept`` (N,) is scratch for the values.
+    """
+    count = 0
+    for j in range(len(values)):
+        if present[j]:
+            kept[count] = values[j]
+            count += 1
+    average_ranks(kept[:count], ranks[:count])
+    for k in range(count):
+        ranks[k] = 100.0 * (ranks[k] - 0.5) / count
+    return count
+
+
+@njit(cache=True, nogil=True)
+def blended_percentiles(
+    values: np.ndarray,
+    present: np.ndarray,
+    bounds: np.ndarray,
+    peers: np.ndarray,
+    kept: np.ndarray,
+    ranks: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Percentiles among everyone, blended with those in the class as ``components.peer_scores`` does.
+
+    Parameters
+    ----------
+    bounds : (C, 2) int64, runs of the classes.
+    peers : (3,) share, shrinkage and least of ``PeerRules``; a share of 0 compares with everyone only.
+    out : (N,) written where ``present``.
+    """
+    percentiles(values, present, kept, ranks)
+    at = 0
+    for j in range(len(values)):
+        if present[j]:
+            out[j] = ranks[at]
+            at += 1
+    if peers[0] <= 0.0:
+        return
+    for c in range(len(bounds)):
+        begin, end = bounds[c]
+        count = percentiles(values[begin:end], present[begin:end], kept, ranks)
+        if count < peers[2] or count == 0:
+            continue
+        share = peers[0] * count / (count + peers[1])
+        at = 0
+        for j in range(begin, end):
+            if present[j]:
+                out[j] = (1.0 - share) * out[j] + share * ranks[at]
+                at += 1
+
+
+@njit(cache=True, nogil=True)
+def resample_session(
+    daily: np.ndarray,
+    edges: np.ndarray,
+    stratum: np.ndarray,
+    length: np.ndarray,
+    starts: np.ndarray,
+    averages: np.ndarray,
+    weights: np.ndarray,
+    kept_share: np.ndarray,
+    own_rank: np.ndarray,
+    component_of: np.ndarray,
+    share: np.ndarray,
+    bounds: np.ndarray,
+    peers: np.ndarray,
+    places: np.ndarray,
+    score_sums: np.ndarray,
+) -> None:
+    """Count the places that each fund takes over the resamples of one session.
+
+    Parameters
+    ----------
+    daily, edges, stratum, length : as above; starts : (B, K) int64, blocks of each resample.
+    averages : (C, N) float64, mean of each component's input scores, NaN where it has no score.
+    weights : (C, N) float64, weights used, 0 where missing.
+    kept_share : (N,) float64, share of the raw score that penalties leave.
+    own_rank : (N,) int64, rank by the scores as they are, 0 where not ranked.
+    component_of : (6,) int64, the component each measure belongs to, -1 for none.
+    share : (6,) float64, share of the component's inputs that err as the measure does.
+    bounds : (G, 2) int64, runs of the classes; peers : (6, 3), of each measure.
+    places : (N, N + 1) int64, added to: how often each fund took each place.
+    score_sums : (2, N) added to: final scores and their squares, about the first resample's.
+    """
+    components, funds = averages.shape
+    draws = len(starts)
+    sums = np.empty((daily.shape[0], 2 * daily.shape[1] + STRATA, funds))
+    prefix_sums(daily, edges, sums)
+    total, measures = np.empty((5, funds)), np.empty((len(share), funds))
+    kept, ranks, values = np.empty(funds), np.empty(funds), np.empty(funds)
+    own, drawn = np.empty((len(share), funds)), np.empty(funds)
+    average, raw, first = np.empty((components, funds)), np.empty(funds), np.empty(funds)
+    known = np.isfinite(averages)
+    ranked = own_rank > 0
+    whole = np.arange(STRATA)
+    draw_measures(sums, edges, whole, np.diff(edges), np.zeros(STRATA, dtype=np.int64), total, measures)
+    for m in range(len(share)):
+        if component_of[m] >= 0:
+            blended_percentiles(measures[m], known[component_of[m]], bounds, peers[m], kept, ranks, own[m])
+    for b in range(draws):
+        draw_measures(sums, edges, stratum, length, starts[b], total, measures)
+        average[:] = averages
+        for m in range(len(share)):
+            c = component_of[m]
+            if c < 0:
+                continue
+            blended_percentiles(measures[m], known[c], bounds, peers[m], kept, ranks, drawn)
+            for j in range(funds):
+                if known[c, j]:
+                    average[c, j] += share[m] * (drawn[j] - own[m, j])
+        raw[:] = 0.0
+        for c in range(components):
+            for j in range(funds):
+                # Averages nearer than this differ by rounding only.
+                values[j] = round(average[c, j], 9)
+            percentiles(values, known[c], kept, ranks)
+            at = 0
+            for j in range(funds):
+                if known[c, j]:
+                    raw[j] += weights[c, j] * ranks[at]
+                    at += 1
+        count = 0
+        for j in range(funds):
+            raw[j] *= kept_share[j]
+            if b == 0:
+                first[j] = raw[j]
+            score_sums[0, j] += raw[j] - first[j]
+            score_sums[1, j] += (raw[j] - first[j]) * (raw[j] - first[j])
+            if ranked[j]:
+                # Equal scores keep the order they have.
+                kept[count] = -round(raw[j], 9) + 1e-10 * own_rank[j] / funds
+                count += 1
+        order = np.argsort(kept[:count])
+        for place in range(count):
+            ranks[order[place]] = place + 1
+        at = 0
+        for j in range(funds):
+            if ranked[j]:
+                places[j, int(ranks[at])] += 1
+                at += 1

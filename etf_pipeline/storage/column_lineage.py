@@ -162,6 +162,21 @@ def _risk() -> dict[str, ColumnSources]:
     return lineage
 
 
+def _volume() -> dict[str, tuple[str, ...]]:
+    value = _of(_BAR, "close", "volume", "accepted")
+    units = (*value, *_of(_BAR, "scale", "split", "basis"))
+    direction = _of("market.total_return", "total_return")
+    return {
+        **_same(_BAR, KEY),
+        "accumulation": (*value, *direction),
+        "accumulation_distribution": (*value, *_of(_BAR, "high", "low")),
+        "on_balance_volume": (*units, *direction),
+        "price_volume_correlation": (*units, *_RETURN),
+        "average_daily_units": units,
+        **dict.fromkeys(("relative_turnover", "volume_spike", "zero_volume_share", "traded_share"), value),
+    }
+
+
 RISK_LINEAGE = _risk()
 
 COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
@@ -194,19 +209,8 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
         "median_traded_value": _of(_BAR, "close", "volume", "accepted"),
     },
     **RISK_LINEAGE,
-    "signals.momentum": {
-        **_same("market.total_return", KEY),
-        "momentum_12_1": _RETURN,
-        "momentum_6_1": _RETURN,
-    },
-    "signals.volume": {
-        **_same(_BAR, KEY),
-        "accumulation": (
-            *_of(_BAR, "close", "volume", "accepted"),
-            *_of("market.total_return", "total_return"),
-        ),
-        "relative_turnover": _of(_BAR, "close", "volume", "accepted"),
-    },
+    "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
+    "signals.volume": _volume(),
     "scoring.component_scores": {**_same("market.universe", KEY), **_component_scores()},
     "scoring.composite_ranking": {
         **_same("market.universe", KEY),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etf_pipeline.storage.contracts.base import Column, Contract, session, ticker
 from etf_pipeline.storage.contracts.risk import RISK_CONTRACTS
+from etf_pipeline.storage.contracts.signals import SIGNAL_CONTRACTS
 from etf_pipeline.storage.contracts.validation import VALIDATION_CONTRACTS
 
 PRICE = "quote currency a unit"
@@ -125,34 +126,6 @@ MARKET_CONTRACTS = (
 
 STAGE_CONTRACTS = (
     Contract(
-        "signals.momentum",
-        "Total-return momentum, the most recent month left out.",
-        "one row a ticker and session with a value",
-        (
-            ticker(),
-            session(),
-            Column(
-                "momentum_12_1", "DOUBLE", "return from 252 to 21 sessions ago", "fraction", nullable=True
-            ),
-            Column("momentum_6_1", "DOUBLE", "return from 126 to 21 sessions ago", "fraction", nullable=True),
-        ),
-        ("ticker", "session"),
-    ),
-    Contract(
-        "signals.volume",
-        "Accumulation: signed traded value of the last month over normal traded value.",
-        "one row a ticker and session with a value",
-        (
-            ticker(),
-            session(),
-            Column(
-                "accumulation", "DOUBLE", "0: as much on up-days as on down-days", "normal sessions a session"
-            ),
-            Column("relative_turnover", "DOUBLE", "traded value of the last month over normal", "ratio"),
-        ),
-        ("ticker", "session"),
-    ),
-    Contract(
         "scoring.component_scores",
         "Components as percentiles of that session's universe, and the standing of each measure in them.",
         "one row a member and session",
@@ -219,6 +192,7 @@ PRODUCTION_CONTRACTS = (
 RESEARCH_CONTRACTS = (
     *MARKET_CONTRACTS,
     *RISK_CONTRACTS,
+    *SIGNAL_CONTRACTS,
     *STAGE_CONTRACTS,
     *VALIDATION_CONTRACTS,
     *PRODUCTION_CONTRACTS,

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from etf_pipeline.core.validation.information_coefficient import average_ranks
-
 MEASURES = (
     "momentum_12_1",
     "momentum_6_1",
@@ -92,59 +90,52 @@ def draw_measures(
 
 
 @njit(cache=True, nogil=True)
-def percentiles(values: np.ndarray, present: np.ndarray, kept: np.ndarray, ranks: np.ndarray) -> int:
-    """Mid-rank percentiles of the present values, written into ``ranks`` in their order; how many there are.
+def blended_percentiles(
+    values: np.ndarray,
+    present: np.ndarray,
+    class_of: np.ndarray,
+    class_weight: np.ndarray,
+    kept: np.ndarray,
+    where: np.ndarray,
+    seen: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Mid-rank percentiles among everyone, blended with those in the class as ``components.peer_scores`` does.
 
-    ``kept`` (N,) is scratch for the values.
+    One sort serves both: funds are passed in order of their values, and each class counts its own.
+
+    Parameters
+    ----------
+    values : (N,) float64; present : (N,) bool, the funds compared.
+    class_of : (N,) int64, the class of a fund, the last one for those that have none.
+    class_weight : (2, C) float64, weight of the percentile in each class, and the same over the funds compared in it; 0
+        for everyone only.
+    kept : (N,) float64, where : (N,) int64, seen : (2, C) int64, scratch.
+    out : (N,) float64, written where ``present``.
     """
     count = 0
     for j in range(len(values)):
         if present[j]:
-            kept[count] = values[j]
+            kept[count], where[count] = values[j], j
             count += 1
-    average_ranks(kept[:count], ranks[:count])
-    for k in range(count):
-        ranks[k] = 100.0 * (ranks[k] - 0.5) / count
-    return count
-
-
-@njit(cache=True, nogil=True)
-def blended_percentiles(
-    values: np.ndarray,
-    present: np.ndarray,
-    bounds: np.ndarray,
-    peers: np.ndarray,
-    kept: np.ndarray,
-    ranks: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Percentiles among everyone, blended with those in the class as ``components.peer_scores`` does.
-
-    Parameters
-    ----------
-    bounds : (C, 2) int64, runs of the classes.
-    peers : (3,) share, shrinkage and least of ``PeerRules``; a share of 0 compares with everyone only.
-    out : (N,) written where ``present``.
-    """
-    percentiles(values, present, kept, ranks)
-    at = 0
-    for j in range(len(values)):
-        if present[j]:
-            out[j] = ranks[at]
-            at += 1
-    if peers[0] <= 0.0:
-        return
-    for c in range(len(bounds)):
-        begin, end = bounds[c]
-        count = percentiles(values[begin:end], present[begin:end], kept, ranks)
-        if count < peers[2] or count == 0:
-            continue
-        share = peers[0] * count / (count + peers[1])
-        at = 0
-        for j in range(begin, end):
-            if present[j]:
-                out[j] = (1.0 - share) * out[j] + share * ranks[at]
-                at += 1
+    order = np.argsort(kept[:count])
+    seen[:] = 0
+    begin = 0
+    while begin < count:
+        end = begin
+        while end < count and kept[order[end]] == kept[order[begin]]:
+            seen[1, class_of[where[order[end]]]] += 1
+            end += 1
+        everyone = 50.0 * (begin + end) / count
+        for k in range(begin, end):
+            j = where[order[k]]
+            c = class_of[j]
+            own = 50.0 * (seen[0, c] + seen[1, c])
+            out[j] = (1.0 - class_weight[0, c]) * everyone + class_weight[1, c] * own
+        for k in range(begin, end):
+            c = class_of[where[order[k]]]
+            seen[0, c] = seen[1, c]
+        begin = end
 
 
 @njit(cache=True, nogil=True)
@@ -160,8 +151,8 @@ def resample_session(
     own_rank: np.ndarray,
     component_of: np.ndarray,
     share: np.ndarray,
-    bounds: np.ndarray,
-    peers: np.ndarray,
+    class_of: np.ndarray,
+    class_weight: np.ndarray,
     places: np.ndarray,
     score_sums: np.ndarray,
 ) -> None:
@@ -176,47 +167,55 @@ def resample_session(
     own_rank : (N,) int64, rank by the scores as they are, 0 where not ranked.
     component_of : (6,) int64, the component each measure belongs to, -1 for none.
     share : (6,) float64, share of the component's inputs that err as the measure does.
-    bounds : (G, 2) int64, runs of the classes; peers : (6, 3), of each measure.
+    class_of : (N,) int64; class_weight : (C, 2, G) float64, of each component, as ``blended_percentiles`` takes them.
     places : (N, N + 1) int64, added to: how often each fund took each place.
     score_sums : (2, N) added to: final scores and their squares, about the first resample's.
     """
     components, funds = averages.shape
-    draws = len(starts)
     sums = np.empty((daily.shape[0], 2 * daily.shape[1] + STRATA, funds))
     prefix_sums(daily, edges, sums)
     total, measures = np.empty((5, funds)), np.empty((len(share), funds))
-    kept, ranks, values = np.empty(funds), np.empty(funds), np.empty(funds)
+    kept, where = np.empty(funds), np.empty(funds, dtype=np.int64)
+    seen = np.empty((2, class_weight.shape[2]), dtype=np.int64)
+    among_all = np.zeros((2, class_weight.shape[2]))
     own, drawn = np.empty((len(share), funds)), np.empty(funds)
-    average, raw, first = np.empty((components, funds)), np.empty(funds), np.empty(funds)
-    known = np.isfinite(averages)
-    ranked = own_rank > 0
-    whole = np.arange(STRATA)
-    draw_measures(sums, edges, whole, np.diff(edges), np.zeros(STRATA, dtype=np.int64), total, measures)
+    average, score = np.empty((components, funds)), np.empty((components, funds))
+    raw, first = np.empty(funds), np.empty(funds)
+    known, ranked = np.isfinite(averages), own_rank > 0
+    moves = np.zeros(components, dtype=np.bool_)
     for m in range(len(share)):
         if component_of[m] >= 0:
-            blended_percentiles(measures[m], known[component_of[m]], bounds, peers[m], kept, ranks, own[m])
-    for b in range(draws):
+            moves[component_of[m]] = True
+    for c in range(components):
+        # What is not drawn anew stays as it is.
+        blended_percentiles(averages[c], known[c], class_of, among_all, kept, where, seen, score[c])
+    whole, from_begin = np.arange(STRATA), np.zeros(STRATA, dtype=np.int64)
+    draw_measures(sums, edges, whole, np.diff(edges), from_begin, total, measures)
+    for m in range(len(share)):
+        c = component_of[m]
+        if c >= 0:
+            blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, own[m])
+    for b in range(len(starts)):
         draw_measures(sums, edges, stratum, length, starts[b], total, measures)
         average[:] = averages
         for m in range(len(share)):
             c = component_of[m]
             if c < 0:
                 continue
-            blended_percentiles(measures[m], known[c], bounds, peers[m], kept, ranks, drawn)
+            blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, drawn)
             for j in range(funds):
                 if known[c, j]:
                     average[c, j] += share[m] * (drawn[j] - own[m, j])
         raw[:] = 0.0
         for c in range(components):
-            for j in range(funds):
-                # Averages nearer than this differ by rounding only.
-                values[j] = round(average[c, j], 9)
-            percentiles(values, known[c], kept, ranks)
-            at = 0
+            if moves[c]:
+                for j in range(funds):
+                    # Averages nearer than this differ by rounding only.
+                    average[c, j] = np.rint(average[c, j] * 1e9)
+                blended_percentiles(average[c], known[c], class_of, among_all, kept, where, seen, score[c])
             for j in range(funds):
                 if known[c, j]:
-                    raw[j] += weights[c, j] * ranks[at]
-                    at += 1
+                    raw[j] += weights[c, j] * score[c, j]
         count = 0
         for j in range(funds):
             raw[j] *= kept_share[j]
@@ -226,13 +225,9 @@ def resample_session(
             score_sums[1, j] += (raw[j] - first[j]) * (raw[j] - first[j])
             if ranked[j]:
                 # Equal scores keep the order they have.
-                kept[count] = -round(raw[j], 9) + 1e-10 * own_rank[j] / funds
+                kept[count] = 0.5 * own_rank[j] / funds - np.rint(raw[j] * 1e9)
+                where[count] = j
                 count += 1
         order = np.argsort(kept[:count])
         for place in range(count):
-            ranks[order[place]] = place + 1
-        at = 0
-        for j in range(funds):
-            if ranked[j]:
-                places[j, int(ranks[at])] += 1
-                at += 1
+            places[where[order[place]], place + 1] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,16 +142,16 @@ def rank_uncertainty(
     chosen = rules or ResampleRules()
     names, shares, component_of = list(averages), np.zeros(len(MEASURES)), np.full(len(MEASURES), -1)
     shape = (len(rows), total_return.shape[1])
-    peer_rules = np.zeros((len(MEASURES), 3))
     for m, measure in enumerate(MEASURES):
         component, stands_for = STANDS_FOR[measure]
         inputs = [part.name for part in components.get(component, ())]
         shared = len(set(stands_for) & set(inputs))
         if component in names and shared:
             component_of[m], shares[m] = names.index(component), shared / len(inputs)
-            if component in AMONG_PEERS:
-                peer_rules[m] = peers.share, peers.shrinkage, peers.least
-    order, bounds = groups.order, groups.bounds
+    order, classes = groups.order, len(groups.names) - 1
+    class_of = np.full(len(order), classes)
+    for c, (begin, end) in enumerate(groups.bounds[1:]):
+        class_of[begin:end] = c
     returns = np.nan_to_num(total_return[:, order], nan=0.0)
     market = np.nan_to_num(market_return, nan=0.0)[:, None]
     daily = np.stack(
@@ -180,7 +180,8 @@ def rank_uncertainty(
                 chosen.edges, stratum, length, starts,
                 np.ascontiguousarray(average[:, t, funds]), np.ascontiguousarray(weight[:, t, funds]),
                 left[t, funds], own[t, funds], component_of, shares,
-                np.searchsorted(funds, bounds[1:]), peer_rules, places, score_sums,
+                class_of[funds], _class_weights(names, average[:, t, funds], class_of[funds], classes, peers),
+                places, score_sums,
             )  # fmt: skip
             ranked = own[t, funds] > 0
             columns = order[funds[ranked]]
@@ -191,6 +192,22 @@ def rank_uncertainty(
 
     over_columns(work, len(rows), cost=(own[rows] > 0).sum(axis=1))
     return RankUncertainty(*result)
+
+
+def _class_weights(
+    names: Sequence[str], average: np.ndarray, class_of: np.ndarray, classes: int, peers: PeerRules
+) -> np.ndarray:
+    """(C, 2, G + 1): weight of the percentile in each class as in ``peer_scores``, and the same over its funds."""
+    weight = np.zeros((len(names), 2, classes + 1))
+    for c, name in enumerate(names):
+        if name in AMONG_PEERS:
+            count = np.bincount(class_of[np.isfinite(average[c])], minlength=classes + 1)[:classes].astype(
+                float
+            )
+            large = (count >= peers.least) & (count > 0)
+            np.divide(peers.share * count, count + peers.shrinkage, out=weight[c, 0, :-1], where=large)
+            np.divide(weight[c, 0, :-1], count, out=weight[c, 1, :-1], where=large)
+    return weight
 
 
 def _blocks(rules: ResampleRules) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ def device_effects(
     -------
     Equally long columns, in order of device and session, a row for every session with a ranking: device, row (int64,
     session of the panel), ranked (int64), changed (int64, funds at the top that would not be there, 0 where no more
-    than ``top`` are ranked), entered and left (tickers, by rank with and without, joined by ", "; None for none),
+    than ``top`` are ranked), entered and displaced (tickers, by rank with and without, joined by ", "; None for none),
     moved (int64, funds with another rank), largest_move (int64, places).
 
     Funds with equal scores keep the order they are served in, so that a device which touches nobody changes nothing.
@@ -100,7 +100,7 @@ def device_effects(
                 "ranked": served[rows].sum(axis=1),
                 "changed": (inside & ~before)[rows].sum(axis=1),
                 "entered": _named(names, inside & ~before, own, rows),
-                "left": _named(names, before & ~inside, other, rows),
+                "displaced": _named(names, before & ~inside, other, rows),
                 "moved": (move > 0)[rows].sum(axis=1),
                 "largest_move": move[rows].max(axis=1, initial=0),
             }

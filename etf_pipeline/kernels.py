@@ -144,10 +144,34 @@ def _tails_and_liquidity() -> None:
     evaluate_value_at_risk(returns, spanned, days, {0.95: (-constant, -2.0 * constant)})
 
 
+def _signals() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.market.calendar import month_starts
+    from etf_pipeline.core.signals import (
+        divergence,
+        hull_trend,
+        local_linear_trend,
+        on_balance_volume,
+        trading,
+        volume_spike,
+    )
+
+    returns, spanned, days = _returns()
+    local_linear_trend(returns, spanned, month_starts(days))
+    hull_trend(returns, spanned)
+    divergence(returns, spanned)
+    close, ones = 10.0 * np.cumprod(1.0 + returns, axis=0), np.ones(returns.shape)
+    trades = trading(close, 100.0 * close, ones == 1.0, ones, ones, basis="as_traded")
+    volume_spike(trades)
+    on_balance_volume(returns, trades)
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "volatility": _volatility,
     "tails_and_liquidity": _tails_and_liquidity,
     "beta": _beta,
+    "signals": _signals,
     "quality": _quality,
 }
 """What is compiled side by side."""

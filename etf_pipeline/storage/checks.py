@@ -171,6 +171,31 @@ RULES: tuple[Rule, ...] = (
     ),
     *(stale_rule(f"risk.{table}") for table in ESTIMATES),
     stale_rule("risk.liquidity", LIQUIDITY_ESTIMATES),
+    stale_rule("signals.momentum"),
+    stale_rule("signals.volume"),
+    Rule(
+        "signals.momentum",
+        "values_in_range",
+        "Every value is finite, an efficiency ratio within -1 and 1, a return not below a total loss.",
+        "error",
+        _breaking(
+            "signals.momentum",
+            "NOT isfinite({0}) OR abs(efficiency_ratio) > 1 OR least(momentum_12_1, momentum_6_1) < -1",
+            CONTRACTS["signals.momentum"].names[2:],
+        ),
+    ),
+    Rule(
+        "signals.volume",
+        "values_in_range",
+        "Every value is finite, correlation and money flow within -1 and 1, shares within 0 and 1, units not negative.",
+        "error",
+        _breaking(
+            "signals.volume",
+            "NOT isfinite({0}) OR average_daily_units < 0 OR greatest(abs(price_volume_correlation), "
+            "abs(accumulation_distribution), abs(2 * zero_volume_share - 1), abs(2 * traded_share - 1)) > 1",
+            CONTRACTS["signals.volume"].names[2:],
+        ),
+    ),
     Rule(
         "risk.volatility",
         "positive_forecasts",

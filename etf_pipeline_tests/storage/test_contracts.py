@@ -164,8 +164,7 @@ def test_lineage_walks_from_reader_to_what_it_read(warehouse: Warehouse) -> None
         {
             "ticker": ["A"],
             "session": pd.Timestamp("2024-01-02"),
-            "momentum_12_1": [0.1],
-            "momentum_6_1": [0.2],
+            **{name: [0.1] for name in CONTRACTS["signals.momentum"].names[2:]},
         }
     )
     top = write_table(warehouse, "signals.momentum", momentum, RUN, inputs=["risk.volatility"])

@@ -141,7 +141,8 @@ def test_texts_do_not_run_into_each_other(names: list[str], data: st.DataObject)
 
 def test_the_same_number_in_another_column_is_another_fact() -> None:
     contract = CONTRACTS["signals.momentum"]
-    frame = pd.DataFrame({"ticker": ["A"], "session": pd.to_datetime(["2024-01-02"])})
+    frame = pd.DataFrame({name: [np.nan] for name in contract.names})
+    frame = frame.assign(ticker="A", session=pd.Timestamp("2024-01-02"))
     one = frame.assign(momentum_12_1=0.1, momentum_6_1=np.nan)
     other = frame.assign(momentum_12_1=np.nan, momentum_6_1=0.1)
     assert content_hash(one, contract) != content_hash(other, contract)

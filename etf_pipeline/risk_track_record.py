@@ -23,12 +23,12 @@ def _volatility(connection: duckdb.DuckDBPyConnection, console: Console, ticker:
     rows = records(
         connection,
         """
-        SELECT t.year, t.scope, t.horizon, t.observations, any_value(l.qlike) AS qlike,
+        SELECT t.year, t.scope, t.horizon, t.history, t.observations, any_value(l.qlike) AS qlike,
                map_from_entries(list((baseline, {'better_by': -qlike_difference, 'p': qlike_p_value}))) AS against
         FROM validation.volatility_tests t
-        JOIN validation.volatility_losses l USING (ticker, year, scope, horizon, model)
-        WHERE t.ticker = ? AND t.session <= ?::DATE AND t.model = 'served' AND t.observations > 0
-        GROUP BY ALL ORDER BY t.scope DESC, t.horizon, t.year
+        JOIN validation.volatility_losses l USING (ticker, year, scope, horizon, history, model)
+        WHERE t.ticker = ? AND t.session <= ?::DATE AND t.model IN ('served', 'ewma_shrunk') AND t.observations > 0
+        GROUP BY ALL ORDER BY t.scope DESC, t.horizon, t.year, t.history DESC
         """,
         ticker,
         day,
@@ -44,7 +44,7 @@ def _volatility(connection: duckdb.DuckDBPyConnection, console: Console, ticker:
         return
     table = grid(
         "Was the volatility forecast better than a simple one? Served QLIKE, and by how much it is smaller",
-        "years", ">sessions ahead", ">days", ">QLIKE",
+        "years", "history", ">sessions ahead", ">days", ">QLIKE",
         *(f">than {name}" for name in ("63-day std. dev.", "252-day std. dev.", "EWMA")),
     )  # fmt: skip
     for group in (years, to_date):
@@ -52,12 +52,14 @@ def _volatility(connection: duckdb.DuckDBPyConnection, console: Console, ticker:
         for row in group:
             label = str(row["year"]) if row["scope"] == "year" else f"all to {row['year']}"
             table.add_row(
-                label, str(row["horizon"]), str(row["observations"]), known(row["qlike"], lambda v: f"{v:.3f}"),
+                label, row["history"], str(row["horizon"]), str(row["observations"]),
+                known(row["qlike"], lambda v: f"{v:.3f}"),
                 *(_margin(row["against"].get(name)) for name in BASELINES),
             )  # fmt: skip
     console.print(table)
     console.print(
-        "Positive: the forecast was the better one. * is significant at 5 %, ** at 1 % (Diebold-Mariano).",
+        "Positive: the forecast was the better one. * is significant at 5 %, ** at 1 % (Diebold-Mariano). Short history: "
+        "before there was a GARCH model, when an EWMA drawn towards the fund's peers served.",
         highlight=False,
     )
 

@@ -107,12 +107,20 @@ def fill(
     insert(memory, "risk.garch_fits", ticker=ticker, session=MONTH, model="gjr_t", persistence=0.977, nu=5.5)
 
 
-def judge(memory: duckdb.DuckDBPyConnection, ticker: str, year: int, exceptions: int, saved: float) -> None:
+def judge(
+    memory: duckdb.DuckDBPyConnection,
+    ticker: str,
+    year: int,
+    exceptions: int,
+    saved: float,
+    model: str = "served",
+) -> None:
     """A year of track record, known on the next year's first session."""
     period = {"ticker": ticker, "session": f"{year + 1}-01-02", "year": year}
     for scope in ("year", "to_date"):
         for horizon in (1, 21):
-            judged = {**period, "scope": scope, "horizon": horizon, "model": "served"}
+            judged = {**period, "scope": scope, "horizon": horizon, "model": model}
+            judged["history"] = "short" if model == "ewma_shrunk" else "long"
             insert(memory, "validation.volatility_losses", **judged, observations=252, qlike=-8.5)
             for baseline in ("rolling_63", "rolling_252", "ewma"):
                 insert(
@@ -335,8 +343,8 @@ def test_the_track_record_and_its_verdicts(connection: duckdb.DuckDBPyConnection
     judge(connection, "A", 2025, exceptions=3, saved=-0.05)
     text = card(connection)
     volatility, tail = text.split("How often was the value at risk exceeded?")
-    assert cells(volatility, "2024") == ["2024", "1", "252", "-8.500", "+0.100", "+0.100**", "+0.100"]
-    assert cells(volatility, "all to 2025")[4] == "-0.050"
+    assert cells(volatility, "2024") == ["2024", "long", "1", "252", "-8.500", "+0.100", "+0.100**", "+0.100"]
+    assert cells(volatility, "all to 2025")[5] == "-0.050"
     assert "all to 2024" not in text
     assert cells(tail, "2024")[2:] == ["25", "12.6", "7 to 19", "too mild", "25", "2.5", "0 to 6", "too mild"]
     assert cells(tail, "2025")[5] == "too cautious"
@@ -351,6 +359,15 @@ def test_the_borders_of_the_band_are_within_it(
 ) -> None:
     judge(connection, "A", 2025, exceptions=exceptions, saved=0.0)
     assert cells(card(connection).split("How often was the value at risk exceeded?")[1], "2025")[5] == verdict
+
+
+def test_the_forecast_of_a_short_history_has_a_record_of_its_own(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    judge(connection, "A", 2025, exceptions=10, saved=0.02, model="ewma_shrunk")
+    text = card(connection).split("How often was the value at risk exceeded?")[0]
+    assert cells(text, "2025") == ["2025", "short", "1", "252", "-8.500", "+0.020", "+0.020**", "+0.020"]
+    assert "an EWMA drawn towards the fund's peers" in text
 
 
 def test_a_year_of_too_few_days_is_not_judged(connection: duckdb.DuckDBPyConnection) -> None:

@@ -328,9 +328,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "validation.volatility_losses",
         "judged_on_the_same_days",
-        "All models of a fund, horizon and year are judged on the same sessions.",
+        "All models of a fund, horizon, history and year are judged on the same sessions.",
         "error",
-        "SELECT ticker, year, scope, horizon FROM validation.volatility_losses GROUP BY ALL "
+        "SELECT ticker, year, scope, horizon, history FROM validation.volatility_losses GROUP BY ALL "
         "HAVING min(observations) <> max(observations)",
     ),
     Rule(

@@ -135,7 +135,7 @@ def _risk() -> dict[str, ColumnSources]:
         *_of(
             "risk.volatility", "volatility_annualised", "volatility_1_annualised", "volatility_5_annualised"
         ),
-        *_of("risk.volatility", "ewma_annualised"),
+        *_of("risk.volatility", "ewma_annualised", "model"),
         *_of("risk.volatility_forecasts", *CONTRACTS["risk.volatility_forecasts"].names[2:]),
     )
     for name in ("volatility_losses", "volatility_tests"):

@@ -79,7 +79,16 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
                 memory, "risk.liquidity", ticker=ticker, session=DAYS[9], zero_volume_sessions=1, known_sessions=1, **silent
             )  # fmt: skip
             for model in ("served", "ewma"):
-                insert(memory, "validation.volatility_losses", ticker=ticker, model=model)
+                insert(memory, "validation.volatility_losses", ticker=ticker, model=model, history="long")
+            # Other sessions than those of the long history.
+            insert(
+                memory,
+                "validation.volatility_losses",
+                ticker=ticker,
+                model="ewma",
+                history="short",
+                observations=9,
+            )
             for level in (0.95, 0.99):
                 insert(
                     memory, "validation.value_at_risk", ticker=ticker, model="served", scope="year", level=level,
@@ -93,6 +102,10 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
                 insert(
                     memory, "validation.hedging", ticker=ticker, estimator=estimator, ratio_to_static=ratio
                 )
+        insert(
+            memory, "validation.signal_evaluation", mean_ic=0.05, p_value=0.001, adjusted_p_value=0.04, discovered=True
+        )  # fmt: skip
+        insert(memory, "validation.signal_evaluation", mean_ic=-0.05, year=2, discovered=False)
         insert(
             memory, "risk.regime", calm_probability=0.7, normal_probability=0.2, stress_probability=0.1,
             two_state_stress_probability=0.3,
@@ -170,7 +183,7 @@ BREAKS = (
     ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET spread = -0.001 {A}"),
     ("risk.liquidity counts_and_spreads", f"UPDATE risk.liquidity SET zero_volume_sessions = 2 {A}"),
     ("validation.volatility_losses judged_on_the_same_days",
-     "UPDATE validation.volatility_losses SET observations = 2 WHERE model = 'ewma'"),
+     "UPDATE validation.volatility_losses SET observations = 2 WHERE model = 'ewma' AND history = 'long'"),
     ("validation.value_at_risk exceptions_are_listed", "DELETE FROM validation.value_at_risk_exceptions WHERE ticker = 'A'"),
     ("validation.value_at_risk exceptions_are_listed",
      "UPDATE validation.value_at_risk_exceptions SET level = 0.99 WHERE ticker = 'A'"),
@@ -182,6 +195,11 @@ BREAKS = (
      "UPDATE validation.hedging SET observations = 2 WHERE estimator = 'kalman'"),
     ("validation.hedging judged_on_the_same_days",
      "UPDATE validation.hedging SET ratio_to_static = 1.1 WHERE estimator = 'static'"),
+    *(("validation.signal_evaluation figures_agree", f"UPDATE validation.signal_evaluation SET {change} WHERE year = 1")
+      for change in ("mean_ic = 1.1", "mean_ic = 'nan'", "adjusted_p_value = 0.0009", "adjusted_p_value = 0.06",
+                     "discovered = false", "adjusted_p_value = NULL, discovered = false")),
+    ("validation.signal_evaluation figures_agree",
+     "UPDATE validation.signal_evaluation SET discovered = true WHERE year = 2"),
 )  # fmt: skip
 
 

@@ -22,6 +22,9 @@ BASELINES = ("ewma", "rolling_63", "rolling_252")
 SMALLEST_VARIANCE = 1e-12
 """Of one session: a volatility of 0.01 basis points. A forecast at or below it is taken for zero."""
 
+SAME_FORECAST = 1e-12
+"""Forecasts that differ by no more than this share are one forecast, computed in another order."""
+
 _LOSS_FIELDS = 7  # targets, observations, missing, not positive, sums of QLIKE, MSE, forecast
 _TEST_FIELDS = 5  # observations, then mean difference and statistic of QLIKE and of MSE
 
@@ -135,6 +138,7 @@ def evaluate_volatility_forecasts(
     horizon: int,
     *,
     baselines: Sequence[str] = BASELINES,
+    made: np.ndarray | None = None,
 ) -> ForecastEvaluation:
     """Losses of variance forecasts and whether they beat the baselines, by fund and calendar year.
 
@@ -147,6 +151,7 @@ def evaluate_volatility_forecasts(
         at the row's close; NaN where there is no forecast.
     horizon : sessions.
     baselines : models each of the others is tested against.
+    made : (S, N) bool, rows whose forecasts are judged, all without. Targets of other rows are none.
 
     Returns
     -------
@@ -163,9 +168,11 @@ def evaluate_volatility_forecasts(
     Squared returns are a noisy measure of variance; QLIKE and MSE order forecasts by their true merit all the
     same (Patton 2011, Volatility forecast comparison using imperfect volatility proxies, J. Econometrics
     160). QLIKE is finite for a return of zero. All models are judged on the same sessions: a model without
-    forecasts for a fund leaves that fund without observations. Observations that lie on both sides of a hole
+    forecasts for a fund leaves that fund without observations. So a model that serves where another has none is judged on
+    its own, with ``made`` the rows where it served. Observations that lie on both sides of a hole
     are neighbours in the test (equal spacing, Datta and Du 2012), so that lags up to ``horizon - 1`` still
-    hold every pair of targets that overlap.
+    hold every pair of targets that overlap. Where two models' forecasts agree to ``SAME_FORECAST`` they do not differ: a
+    statistic has no scale, and would find significance in rounding.
     """
     for name in baselines:
         if name not in forecasts:
@@ -173,10 +180,14 @@ def evaluate_volatility_forecasts(
     for name, panel in forecasts.items():
         if panel.shape != total_return.shape:
             raise ValueError(f"forecasts of {name!r} are {panel.shape}, returns {total_return.shape}")
+    if made is not None and made.shape != total_return.shape:
+        raise ValueError(f"made is {made.shape}, returns {total_return.shape}")
     models, panels = list(forecasts), list(forecasts.values())
     baseline = np.array([models.index(name) for name in baselines], dtype=np.int64)
     years = complete_years(sessions)
     target = realised_variance(total_return, sessions_spanned, horizon)
+    if made is not None:
+        target[horizon:][~made[: max(len(made) - horizon, 0)]] = np.nan
     funds, periods = total_return.shape[1], len(years.year)
     losses = np.zeros((periods, 2, funds, len(models), _LOSS_FIELDS))
     realised = np.zeros((periods, 2, funds))
@@ -264,7 +275,7 @@ def _evaluate(
 ) -> None:
     """Fill the tables of the funds ``indices``; ``target`` (K, S) and ``forecasts`` (M, K, S) hold only these."""
     models, rows = forecasts.shape[0], target.shape[1]
-    loss = np.empty((2, models, rows))
+    loss, variance = np.empty((2, models, rows)), np.empty((models, rows))
     reach = np.zeros(len(ends) + 1, dtype=np.int64)
     for c in range(len(indices)):
         j = indices[c]
@@ -290,6 +301,7 @@ def _evaluate(
                 realised[p, 0, j] += y
                 for m in range(models):
                     f = forecasts[m, c, t - horizon]
+                    variance[m, count] = f
                     loss[0, m, count] = np.log(f) + y / f
                     loss[1, m, count] = (y - f) * (y - f)
                     losses[p, 0, j, m, 1] += 1.0
@@ -307,10 +319,13 @@ def _evaluate(
         for m in range(models):
             for b in range(len(baseline)):
                 if m != baseline[b]:
+                    other = variance[baseline[b], :count]
+                    same = np.abs(variance[m, :count] - other) <= SAME_FORECAST * other
                     for which in range(2):
                         _compare(
                             loss[which, m, :count],
                             loss[which, baseline[b], :count],
+                            same,
                             reach,
                             horizon,
                             tests[:, :, j, m, b],
@@ -320,13 +335,19 @@ def _evaluate(
 
 @njit(cache=True, nogil=True)
 def _compare(
-    loss: np.ndarray, other: np.ndarray, reach: np.ndarray, horizon: int, out: np.ndarray, field: int
+    loss: np.ndarray,
+    other: np.ndarray,
+    same: np.ndarray,
+    reach: np.ndarray,
+    horizon: int,
+    out: np.ndarray,
+    field: int,
 ) -> None:
     """Diebold-Mariano for every year and up to its end; each product of differences is taken once."""
     count = len(loss)
     difference = np.empty(count)
     for i in range(count):
-        difference[count - 1 - i] = loss[i] - other[i]
+        difference[count - 1 - i] = 0.0 if same[i] else loss[i] - other[i]
     lags = lag_count(count, horizon)
     inside, to_date = np.empty(lags + 1), np.zeros(lags + 1)
     total = 0.0

@@ -10,6 +10,7 @@ from etf_pipeline.core.market.calendar import year_after
 from etf_pipeline.core.market.long import from_long_column
 from etf_pipeline.core.risk import class_return
 from etf_pipeline.core.risk.garch import HORIZONS, MODELS
+from etf_pipeline.core.risk.served_volatility import SHRUNK_EWMA
 from etf_pipeline.core.risk.volatility import SESSIONS_A_YEAR
 from etf_pipeline.core.validation.hedging import hedging_error, judge_hedges
 from etf_pipeline.core.validation.value_at_risk import evaluate_value_at_risk
@@ -21,6 +22,8 @@ from etf_pipeline.storage.panels import ReturnPanel, column_of, read_classes, re
 
 TAIL_MODELS = {"served": "", "historical": "_historical", "student_t": "_student_t", "filtered": "_filtered"}
 HEDGE_HORIZONS = (1, 5)
+# As few returns as the served forecast needs: what it is held against exists from its first session on.
+BASELINE_MIN_OBSERVATIONS = 21
 
 
 def _long(columns: Mapping[str, np.ndarray], panel: ReturnPanel, **more: str) -> pd.DataFrame:
@@ -53,7 +56,10 @@ def _long(columns: Mapping[str, np.ndarray], panel: ReturnPanel, **more: str) ->
 def volatility_judgement(
     returns: pd.DataFrame, volatility: pd.DataFrame, forecasts: pd.DataFrame, sessions: pd.DataFrame
 ) -> Iterator[dg.Output[pd.DataFrame]]:
-    """Hold every forecast against the squared returns that followed it."""
+    """Hold every forecast against the squared returns that followed it.
+
+    Twice: where every GARCH model had a forecast, and where none had and the shrunk EWMA served instead.
+    """
     panel = return_panel(returns, sessions)
 
     def column(frame: pd.DataFrame, name: str) -> np.ndarray:
@@ -63,22 +69,28 @@ def volatility_judgement(
         "ewma": column(volatility, "ewma_annualised") ** 2 / SESSIONS_A_YEAR,
         **{
             f"rolling_{w}": rolling_variance(
-                panel.total_return, panel.spanned, window=w, min_observations=w // 2
+                panel.total_return, panel.spanned, window=w, min_observations=BASELINE_MIN_OBSERVATIONS
             )
             for w in (63, 252)
         },
     }
     served = {1: "volatility_1_annualised", 5: "volatility_5_annualised", 21: "volatility_annualised"}
+    fallen_back = volatility.assign(fallen_back=volatility["model"] == SHRUNK_EWMA)
+    short = column(fallen_back, "fallen_back") == 1.0
     losses, tests = [], []
     for horizon in HORIZONS:
-        judged = {"served": column(volatility, served[horizon]) ** 2 * (horizon / SESSIONS_A_YEAR)}
-        judged |= {model: column(forecasts, f"{model}_variance_{horizon}") for model in MODELS}
-        judged |= {name: horizon * variance for name, variance in baselines.items()}
-        result = evaluate_volatility_forecasts(
-            panel.total_return, panel.spanned, panel.sessions, judged, horizon
-        )
-        losses.append(_long(result.losses, panel))
-        tests.append(_long(result.tests, panel))
+        ours = column(volatility, served[horizon]) ** 2 * (horizon / SESSIONS_A_YEAR)
+        garch = {model: column(forecasts, f"{model}_variance_{horizon}") for model in MODELS}
+        simple = {name: horizon * variance for name, variance in baselines.items()}
+        for history, judged, made in (
+            ("long", {"served": ours, **garch, **simple}, ~short),
+            ("short", {SHRUNK_EWMA: ours, **simple}, short),
+        ):
+            result = evaluate_volatility_forecasts(
+                panel.total_return, panel.spanned, panel.sessions, judged, horizon, made=made
+            )
+            losses.append(_long(result.losses, panel, history=history))
+            tests.append(_long(result.tests, panel, history=history))
     table = pd.concat(tests, ignore_index=True)
     yield dg.Output(pd.concat(losses, ignore_index=True), "volatility_losses")
     yield dg.Output(
@@ -89,10 +101,11 @@ def volatility_judgement(
 
 
 def _wins(tests: pd.DataFrame) -> pd.DataFrame:
-    """Share of funds, to the newest year's end, in which the model's QLIKE is below the baseline's."""
+    """Share of the funds whose forecasts differ, to the newest year's end, with a QLIKE below the baseline's."""
     newest = tests[(tests["scope"] == "to_date") & (tests["year"] == tests["year"].max())]
-    known = newest[newest["qlike_difference"].notna()]
-    better = (known["qlike_difference"] < 0).groupby([known["horizon"], known["model"], known["baseline"]])
+    known = newest[newest["qlike_difference"].notna() & (newest["qlike_difference"] != 0)]
+    keys = [known[name] for name in ("history", "horizon", "model", "baseline")]
+    better = (known["qlike_difference"] < 0).groupby(keys)
     return better.mean().unstack("baseline").reset_index()  # noqa: PD010
 
 

@@ -11,19 +11,32 @@ YEAR = (
 )
 KNOWN = session("the year's successor's first session: when the row could be known")
 HORIZON = Column("horizon", "INTEGER", "sessions ahead", "sessions")
+HISTORY = Column(
+    "history",
+    "VARCHAR",
+    "long: sessions with a forecast of every GARCH model; short: sessions on which ewma_shrunk served in their stead",
+)
 
 VALIDATION_CONTRACTS = (
     Contract(
         "validation.volatility_losses",
         "Losses of every volatility forecast against the squared returns that followed. Smaller is better.",
-        "one row a ticker, model, horizon, year and scope; complete years only",
+        "one row a ticker, model, horizon, history, year and scope; complete years only",
         (
             ticker(),
             KNOWN,
             *YEAR,
             HORIZON,
-            Column("model", "VARCHAR", "served, a GARCH model, or a baseline: ewma, rolling_63, rolling_252"),
-            count("targets", "complete realised variances"),
+            HISTORY,
+            Column(
+                "model",
+                "VARCHAR",
+                "served or a GARCH model (long), ewma_shrunk (short), or a baseline: ewma, rolling_63, rolling_252",
+            ),
+            count(
+                "targets",
+                "complete realised variances; short: of forecasts that ewma_shrunk made, long: of all others",
+            ),
             count("observations", "of them forecast by all models"),
             count("forecasts_missing", "targets the model had no forecast for"),
             count("forecasts_not_positive", "targets it forecast as zero"),
@@ -32,18 +45,19 @@ VALIDATION_CONTRACTS = (
             optional("forecast_variance", "mean forecast", "squared return"),
             optional("realised_variance", "mean of what followed", "squared return"),
         ),
-        ("ticker", "year", "scope", "horizon", "model"),
+        ("ticker", "year", "scope", "horizon", "history", "model"),
         allow_empty=True,
     ),
     Contract(
         "validation.volatility_tests",
         "Diebold-Mariano tests of each model's losses against the baselines'. Negative: the model is better.",
-        "one row a ticker, model, baseline, horizon, year and scope; complete years only",
+        "one row a ticker, model, baseline, horizon, history, year and scope; complete years only",
         (
             ticker(),
             KNOWN,
             *YEAR,
             HORIZON,
+            HISTORY,
             Column("model", "VARCHAR", "which forecast"),
             Column("baseline", "VARCHAR", "against which"),
             count("observations", "forecast by all models"),
@@ -54,7 +68,7 @@ VALIDATION_CONTRACTS = (
             optional("mse_statistic", "Diebold-Mariano, autocorrelation-robust"),
             optional("mse_p_value", "two-sided", "0-1"),
         ),
-        ("ticker", "year", "scope", "horizon", "model", "baseline"),
+        ("ticker", "year", "scope", "horizon", "history", "model", "baseline"),
         allow_empty=True,
     ),
     Contract(

@@ -273,6 +273,53 @@ def test_equal_forecasts_do_not_differ():
     assert np.isnan([test["qlike_statistic"], test["qlike_p_value"]]).all()
 
 
+def test_the_same_forecast_computed_in_another_order_does_not_differ():
+    returns = np.random.default_rng(7).normal(0, 0.01, 600)
+    forecast = 1e-4 * np.random.default_rng(8).lognormal(0, 0.3, 600)
+    there_and_back = (np.sqrt(forecast * 252)) ** 2 / 252
+    assert (there_and_back != forecast).any()
+    found = one_fund(forecast, returns, fast=there_and_back, other=forecast * (1 + 1e-9))
+    test = row(found.tests, year=2019, scope="to_date", model="slow", baseline="fast")
+    assert test["qlike_difference"] == test["mse_difference"] == 0
+    assert np.isnan([test["qlike_p_value"], test["mse_p_value"]]).all()
+    other = row(found.tests, year=2019, scope="to_date", model="other", baseline="slow")
+    assert other["qlike_difference"] != 0
+    assert not np.isnan(other["qlike_p_value"])
+
+
+@pytest.mark.parametrize("horizon", [1, 21])
+def test_only_the_forecasts_made_on_the_rows_asked_for_are_judged(horizon):
+    returns, spanned, sessions, forecasts = inputs(14, horizon=horizon)
+    rows = np.random.default_rng(1).random(returns.shape) < 0.5
+    part = evaluate_volatility_forecasts(
+        returns, spanned, sessions, forecasts, horizon, baselines=BASELINES, made=rows
+    )
+    rest = evaluate_volatility_forecasts(
+        returns, spanned, sessions, forecasts, horizon, baselines=BASELINES, made=~rows
+    )
+    whole = evaluate(returns, spanned, sessions, forecasts, horizon)
+    blank = {name: np.where(rows, panel, np.nan) for name, panel in forecasts.items()}
+    blanked = evaluate(returns, spanned, sessions, blank, horizon)
+    keys = ["year", "scope", "fund", "model"]
+    ours, other, full, same = (
+        pd.DataFrame(result.losses).set_index(keys) for result in (part, rest, whole, blanked)
+    )
+    for name in ("observations", "qlike", "mse", "realised_variance"):
+        pd.testing.assert_series_equal(ours[name], same.loc[ours.index, name])
+    for name in ("targets", "observations", "forecasts_missing", "forecasts_not_positive"):
+        pd.testing.assert_series_equal(ours[name] + other[name], full[name])
+    assert (ours["targets"] > 0).all()
+    assert ours["targets"].sum() < 0.6 * full["targets"].sum()
+
+
+def test_without_rows_to_judge_there_is_nothing():
+    returns, spanned, sessions, forecasts = inputs(15, sessions=400)
+    nothing = evaluate_volatility_forecasts(
+        returns, spanned, sessions, forecasts, 5, baselines=BASELINES, made=np.zeros(returns.shape, bool)
+    )
+    assert len(nothing.losses["year"]) == len(nothing.tests["year"]) == 0
+
+
 def test_a_giant_jump_stays_in_its_year():
     returns = np.random.default_rng(8).normal(0, 0.01, (900, 1))
     jump = returns.copy()
@@ -357,6 +404,10 @@ def test_errors_name_the_model():
         evaluate(returns, spanned, sessions, forecasts, baselines=("ewma",))
     with pytest.raises(ValueError, match="forecasts of 'fast' are"):
         evaluate(returns, spanned, sessions, {**forecasts, "fast": np.zeros((1, 1))})
+    with pytest.raises(ValueError, match="made is"):
+        evaluate_volatility_forecasts(
+            returns, spanned, sessions, forecasts, 5, baselines=BASELINES, made=np.ones((1, 1), bool)
+        )
     with pytest.raises(ValueError, match="horizon must be at least 1"):
         evaluate(returns, spanned, sessions, forecasts, horizon=0)
     with pytest.raises(ValueError, match="min_observations"):

@@ -103,10 +103,6 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
                     memory, "validation.hedging", ticker=ticker, estimator=estimator, ratio_to_static=ratio
                 )
         insert(
-            memory, "validation.signal_evaluation", mean_ic=0.05, p_value=0.001, adjusted_p_value=0.04, discovered=True
-        )  # fmt: skip
-        insert(memory, "validation.signal_evaluation", mean_ic=-0.05, year=2, discovered=False)
-        insert(
             memory, "risk.regime", calm_probability=0.7, normal_probability=0.2, stress_probability=0.1,
             two_state_stress_probability=0.3,
         )  # fmt: skip
@@ -195,11 +191,6 @@ BREAKS = (
      "UPDATE validation.hedging SET observations = 2 WHERE estimator = 'kalman'"),
     ("validation.hedging judged_on_the_same_days",
      "UPDATE validation.hedging SET ratio_to_static = 1.1 WHERE estimator = 'static'"),
-    *(("validation.signal_evaluation figures_agree", f"UPDATE validation.signal_evaluation SET {change} WHERE year = 1")
-      for change in ("mean_ic = 1.1", "mean_ic = 'nan'", "adjusted_p_value = 0.0009", "adjusted_p_value = 0.06",
-                     "discovered = false", "adjusted_p_value = NULL, discovered = false")),
-    ("validation.signal_evaluation figures_agree",
-     "UPDATE validation.signal_evaluation SET discovered = true WHERE year = 2"),
 )  # fmt: skip
 
 

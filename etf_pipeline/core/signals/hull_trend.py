@@ -105,18 +105,18 @@ def _falling(n: int) -> np.ndarray:
 def weighted_sums(
     funds: np.ndarray, values: np.ndarray, weights: np.ndarray, reason: np.ndarray, out: np.ndarray
 ) -> None:
-    """``sum_i weights[i] * values[t - i]`` for every session with reason 0, column by column."""
+    """``sum_i weights[i] * values[t - i]`` for every session with reason 0; nothing before the first."""
     rows, reach = values.shape[0], len(weights)
     column = np.empty(rows)
     oldest_first = weights[::-1].copy()
     for j in funds:
         for t in range(rows):
             column[t] = values[t, j]
-        for t in range(reach - 1, rows):
+        for t in range(rows):
             if reason[t, j] != 0:
                 continue
             total = 0.0
-            for i in range(reach):
+            for i in range(max(0, reach - 1 - t), reach):
                 total += oldest_first[i] * column[t - reach + 1 + i]
             out[t, j] = total
 

@@ -19,7 +19,7 @@ class OnBalancePanel:
     Attributes
     ----------
     on_balance_volume : (S, N) float64, slope of the cumulated signed units, in average sessions a session: 1 where
-        every session of a steady volume rises, -1 where every one falls.
+        every session of a steady volume rises, -1 where every one falls; up to 1.5 where all was traded mid-window.
     reason : (S, N) int8, index into ``VOLUME_REASONS``: why there is no value.
     """
 
@@ -32,7 +32,7 @@ def on_balance_volume(
     trades: Trading,
     *,
     window: int = 63,
-    min_known_share: float = 0.5,
+    min_known_share: float = 0.8,
     min_traded_share: float = 0.5,
 ) -> OnBalancePanel:
     """Least-squares slope of on-balance volume over ``window`` sessions, over the average volume in them.
@@ -47,8 +47,8 @@ def on_balance_volume(
 
     Returns
     -------
-    OnBalancePanel. Units traded on a session whose return is unknown have no direction and count as unknown. NaN
-    with a reason where too little is known or traded.
+    OnBalancePanel. Units traded on a session whose return is unknown have no direction and count as unknown, and
+    the line stays where it was. NaN with a reason where too little is known or traded.
 
     Notes
     -----

@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
+
+Result = TypeVar("Result")
 
 _workers = 0
 
@@ -61,3 +65,33 @@ def over_columns(
     with ThreadPoolExecutor(threads) as pool:
         for outcome in [pool.submit(work, parcel) for parcel in parcels]:
             outcome.result()
+
+
+def over_tasks(
+    work: Callable[[int], Result], tasks: int, cost: Sequence[float] | np.ndarray | None = None
+) -> list[Result]:
+    """Results of ``work(0)``, ``work(1)``, ..., in this order, each with one thread of BLAS and OpenMP to itself.
+
+    For libraries that would spread every call over all cores: sums would then depend on how many there are.
+
+    Parameters
+    ----------
+    work : takes the number of a task; nothing is shared between tasks.
+    tasks : how many there are.
+    cost : (tasks,) expected work of each; the dearest start first, so that no thread ends late.
+
+    Raises
+    ------
+    Whatever ``work`` raises, after the tasks under way have finished.
+    """
+    order = np.arange(tasks) if cost is None else np.argsort(-np.asarray(cost, dtype=float), kind="stable")
+    threads = min(workers(), tasks)
+    # BLAS keeps one number for the process, OpenMP one a thread: hence the initialiser.
+    with threadpool_limits(1):
+        if threads <= 1:
+            done = {int(task): work(int(task)) for task in order}
+        else:
+            with ThreadPoolExecutor(threads, initializer=threadpool_limits, initargs=(1,)) as pool:
+                running = {int(task): pool.submit(work, int(task)) for task in order}
+                done = {task: outcome.result() for task, outcome in running.items()}
+    return [done[task] for task in range(tasks)]

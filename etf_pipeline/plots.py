@@ -111,6 +111,31 @@ def ribbon(index: pd.Series, probabilities: Mapping[str, pd.Series], title: str)
     return _markdown(figure, title)
 
 
+def weights_and_regimes(
+    weights: Mapping[str, pd.Series], probabilities: Mapping[str, pd.Series], title: str
+) -> str:
+    """Weights that sum to one, stacked over time, above the probabilities of the regimes they follow."""
+    index = next(iter(weights.values())).index
+    if index.empty:
+        return "no values yet"
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    for axes, parts, colours in (
+        (top, weights, (BLUE, ORANGE, "#38a169", GREY)),
+        (bottom, probabilities, ("#c6f6d5", "#faf089", "#f56565")),
+    ):
+        values = [part.to_numpy() for part in parts.values()]
+        axes.stackplot(index.to_numpy(), *values, colors=colours, labels=[*parts])
+        axes.set_ylim(0, 1)
+        axes.spines[["top", "right"]].set_visible(False)
+    top.set_title(title)
+    top.set_ylabel("weight")
+    bottom.set_ylabel("probability")
+    figure.legend(frameon=False, fontsize=7, loc="outside lower center", ncols=7)
+    return _markdown(figure, title)
+
+
 def bars(counts: pd.Series, title: str, unit: str) -> str:
     """Horizontal bars, largest on top."""
     ordered = counts.sort_values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -156,6 +157,13 @@ def return_panel(returns: pd.DataFrame, sessions: pd.DataFrame) -> ReturnPanel:
     return ReturnPanel(
         axis, tickers, from_long_column(returns, "total_return", axis, tickers), spanned.astype(np.int64)
     )
+
+
+def regime_probabilities(regime: pd.DataFrame, sessions: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """(S, K) filtered probabilities of the table risk.regime, NaN on sessions without an estimate."""
+    rows = regime.set_index("session")[[f"{name}_probability" for name in names]]
+    days = pd.DatetimeIndex(np.asarray(sessions).astype("datetime64[s]"))
+    return rows.reindex(days).to_numpy(dtype=float)
 
 
 class PricePanels(TypedDict):

@@ -119,10 +119,10 @@ def explain(
     session: Annotated[str | None, typer.Option(help="YYYY-MM-DD; the newest by default")] = None,
     warehouse: WarehouseOption = None,
 ) -> None:
-    """Say where a fund stands and what its score is made of."""
+    """Say where a fund stands and how its score came about, from the measures to the position."""
     configure(warehouse=warehouse)
     day = _day(session)
-    from etf_pipeline.reports import explanation
+    from etf_pipeline.score_card import explanation
 
     with _published().read_published() as connection:
         explanation(connection, console, ticker=ticker, session=day)

@@ -14,7 +14,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +30,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as UnreadableValueError
+
+from etf_pipeline.scoring_settings import Scoring, read_scoring
 
 Market = Literal["asx", "us"]
 SourceName = Literal["simulated", "files", "yahoo"]
@@ -118,6 +128,23 @@ class Risk(BaseModel):
         return self
 
 
+class Forecast(BaseModel):
+    """How return forecasts are fitted; refits are quarterly, horizons 5, 21 and 63 sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window: int = Field(2520, ge=504, le=10000, description="sessions a refit looks back at most")
+    min_sessions: int = Field(756, ge=252, le=5000, description="sessions the first refit needs")
+    embargo: int = Field(5, ge=0, le=63, description="sessions between the last outcome learned and the refit")
+    seed: int = Field(7, ge=0, le=1_000_000, description="of the randomised trees")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Forecast:
+        if self.min_sessions > self.window:
+            raise ValueError(f"min_sessions ({self.min_sessions}) must not exceed window ({self.window})")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a run depends on. See the README for one line on each key."""
 
@@ -136,6 +163,10 @@ class Settings(BaseSettings):
         None, description="files source: when the file was downloaded (with time zone); now by default"
     )
     universe_file: Path | None = Field(None, description="CSV of tickers with names and asset classes")
+    scoring_file: Path | None = Field(
+        None,
+        description="TOML file of weights, penalties and sizes that differ from the shipped scoring.toml",
+    )
     benchmark: str | None = Field(None, description="market ETF; STW.AX, SPY or MKT.SIM by default")
     start: date | None = Field(None, description="first session to load")
     end: date | None = Field(None, description="last session to load; the last final one by default")
@@ -154,7 +185,10 @@ class Settings(BaseSettings):
     windows: Windows = Field(default_factory=Windows)
     universe: Universe = Field(default_factory=Universe)
     risk: Risk = Field(default_factory=Risk)
+    forecast: Forecast = Field(default_factory=Forecast)
     workers: int = Field(0, ge=0, le=256, description="threads; 0: as many as cores. Changes no number")
+
+    _scoring: Scoring = PrivateAttr()
 
     @field_validator("known_at")
     @classmethod
@@ -171,6 +205,16 @@ class Settings(BaseSettings):
             raise ValueError(f"universe_file {self.universe_file} does not exist")
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start {self.start} is after end {self.end}")
+        try:
+            self._scoring = read_scoring(self.scoring_file)
+        except ValidationError as error:
+            lines = [
+                f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
+            raise ValueError(f"scoring_file {self.scoring_file}: {'; '.join(lines)}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ValueError(f"scoring_file {self.scoring_file} cannot be read as TOML: {error}") from None
         return self
 
     @classmethod
@@ -193,10 +237,16 @@ class Settings(BaseSettings):
             return self.benchmark
         return SIMULATED_BENCHMARK if self.source == "simulated" else DEFAULT_BENCHMARK[self.market]
 
+    @property
+    def scoring(self) -> Scoring:
+        """The rules of a score: the shipped ones, changed by ``scoring_file``."""
+        return self._scoring
+
     def research_settings(self) -> dict[str, Any]:
         """The settings that change numbers: all but where things lie and how fast they run."""
         outside = {
             "warehouse",
+            "scoring_file",
             "yahoo_requests_per_minute",
             "yahoo_url",
             "refetch",
@@ -204,7 +254,7 @@ class Settings(BaseSettings):
             "min_daily_coverage",
             "workers",
         }
-        return json.loads(self.model_dump_json(exclude=outside))
+        return {**json.loads(self.model_dump_json(exclude=outside)), "scoring": self.scoring.model_dump()}
 
     def settings_hash(self) -> str:
         """16 hex digits that change when a setting that changes numbers does."""
@@ -224,7 +274,7 @@ def load_settings(**overrides: Any) -> Settings:
     if "ETF_CONFIG" in os.environ and not file.is_file():
         raise SettingsError(f"ETF_CONFIG names {file}, which is not a file")
     known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
-    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__")
+    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__", "ETF_FORECAST__")
     unknown = sorted(
         key
         for key in os.environ
@@ -256,7 +306,7 @@ def _config_file() -> Path:
 def _explain(error: Any) -> str:
     """One line for one refused key: its name, value and what is allowed."""
     location = [str(part) for part in error["loc"]]
-    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe, "risk": Risk}
+    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe, "risk": Risk, "forecast": Forecast}
     model = nested.get(location[0], Settings) if len(location) > 1 else Settings
     key = ".".join(location)
     if error["type"] == "extra_forbidden":

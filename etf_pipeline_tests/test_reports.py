@@ -9,11 +9,11 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from etf_pipeline.core.scoring import COMPONENTS
-from etf_pipeline.reports import NotRankedError, explanation, print_rows, ranking, score_record
+from etf_pipeline.reports import NotRankedError, print_rows, ranking
+from etf_pipeline.score_card import explanation, score_record
 from etf_pipeline.storage.connection import ensure_schema
+from etf_pipeline_tests.contract_rows import insert
 
-INPUTS = [item.name for parts in COMPONENTS.values() for item in parts]
 DAYS = [f"2026-01-{day:02d}" for day in range(5, 10)]
 
 
@@ -48,23 +48,24 @@ def session_of(
         for n in range(count)
     ]
     for ticker, rank, score, reason in rows:
-        weight = None if rank is None else 1.0
-        connection.execute(
-            "INSERT INTO scoring.composite_ranking BY NAME SELECT ? AS ticker, ?::DATE AS session, ?::INT AS rank, "
-            "?::DOUBLE AS raw_score, ?::DOUBLE AS final_score, ?::DOUBLE AS momentum_weight, "
-            "CASE WHEN ? THEN 0.0 END AS risk_weight, CASE WHEN ? THEN 0.0 END AS volume_weight, "
-            "CASE WHEN ? THEN 0.35 END AS confidence, ? AS ranked_funds, ? AS exclusion_reason",
-            [ticker, day, rank, score, score, weight, rank is not None, rank is not None, rank is not None, ranked, reason],
+        insert(
+            connection, "scoring.composite_ranking", ticker=ticker, session=day, rank=rank, raw_score=score, final_score=score,
+            momentum_score=score, momentum_weight=None if rank is None else 1.0, confidence=None if rank is None else 0.35,
+            penalty_points=None if rank is None else 0.0, ranked_funds=ranked, exclusion_reason=reason,
         )  # fmt: skip
         connection.execute(
             "INSERT INTO market.universe VALUES (?, ?::DATE, ?, ?, 300, 0, 1e6)",
             [ticker, day, rank is not None, reason],
         )
         if rank is not None:
-            connection.execute(
-                "INSERT INTO scoring.component_scores BY NAME SELECT ? AS ticker, ?::DATE AS session, "
-                f"?::DOUBLE AS momentum_score, {', '.join(f'0 AS {name}_count' for name in INPUTS)}",
-                [ticker, day, score],
+            insert(connection, "scoring.component_scores", ticker=ticker, session=day, momentum_score=score)
+            insert(
+                connection,
+                "scoring.adjustments",
+                ticker=ticker,
+                session=day,
+                penalty_share=0.7,
+                penalty_total=0.0,
             )
 
 

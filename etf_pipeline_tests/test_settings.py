@@ -210,6 +210,7 @@ def test_every_setting_is_in_the_hash_or_knowingly_outside() -> None:
     outside = set(Settings.model_fields) - set(load_settings().research_settings())
     assert outside == {
         "warehouse",
+        "scoring_file",
         "yahoo_requests_per_minute",
         "yahoo_url",
         "refetch",
@@ -281,3 +282,42 @@ def test_risk_settings_come_from_the_environment_and_change_the_hash(
 def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETF_WORKERS", "3")
     assert load_settings().workers == 3
+
+
+class TestScoringFile:
+    """The rules of a score: shipped, and changed key by key by a file of the user's."""
+
+    def test_what_the_file_leaves_out_stays_shipped(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.toml"
+        file.write_text("[penalties]\ncap = 20.0\n[position.base]\nHIGH = 0.05\n", encoding="utf-8")
+        scoring = Settings(scoring_file=file).scoring
+        assert scoring.penalties.cap == 20.0
+        assert scoring.penalties.cvar.points == [20.0, 15.0, 10.0]
+        assert scoring.position.base.model_dump() == {"LOW": 0.15, "MEDIUM": 0.12, "HIGH": 0.05}
+
+    def test_another_rule_is_another_settings_hash_and_another_path_is_not(self, tmp_path: Path) -> None:
+        plain = Settings().settings_hash()
+        same, other = tmp_path / "same.toml", tmp_path / "other.toml"
+        same.write_text("[penalties]\ncap = 30.0\n", encoding="utf-8")
+        other.write_text("[penalties]\ncap = 29.0\n", encoding="utf-8")
+        assert Settings(scoring_file=same).settings_hash() == plain
+        assert Settings(scoring_file=other).settings_hash() != plain
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("[penalties]\ncapp = 20\n", "penalties.capp"),
+            ("[penalties]\ncap = 120\n", "penalties.cap"),
+            ("[base_weights]\nmomentum = 0.5\n", "must sum to one"),
+            ("[penalties.units]\nthresholds = [500000.0, 200000.0, 50000.0]\n", "worst first"),
+            ("[penalties.units]\npoints = [1.0]\n", "3 thresholds need as many points"),
+            ("[multipliers.LOW]\nmomentum = 0\n", "multipliers.LOW.momentum"),
+            ("no toml", "cannot be read as TOML"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_by_name(self, tmp_path: Path, text: str, message: str) -> None:
+        file = tmp_path / "mine.toml"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(SettingsError, match=message) as refused:
+            load_settings(scoring_file=file)
+        assert "mine.toml" in str(refused.value)

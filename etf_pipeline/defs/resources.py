@@ -9,6 +9,14 @@ import numpy as np
 
 from etf_pipeline.core.market.calendar import last_final_session
 from etf_pipeline.core.parallel import set_workers
+from etf_pipeline.core.scoring.rules import (
+    PeerRules,
+    Penalty,
+    PositionRules,
+    ScoringRules,
+    SpreadRules,
+)
+from etf_pipeline.scoring_settings import Scoring
 from etf_pipeline.settings import Settings
 from etf_pipeline.sources import Source, open_source
 from etf_pipeline.storage.bitemporal import refuse_other_market
@@ -16,6 +24,26 @@ from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.io_manager import WarehouseIOManager
 from etf_pipeline.storage.lineage import RunInfo
 from etf_pipeline.storage.run_lock import run_lock
+
+
+def scoring_rules(scoring: Scoring) -> ScoringRules:
+    """The settings' rules of a score, as the core takes them."""
+    rules = scoring.model_dump()
+    penalties = rules["penalties"]
+    return ScoringRules(
+        base_weights=rules["base_weights"],
+        multipliers=rules["multipliers"],
+        penalties={
+            name: Penalty(rule["when"], tuple(rule["thresholds"]), tuple(rule["points"]))
+            for name, rule in penalties.items()
+            if name not in ("cap", "share")
+        },
+        penalty_share=penalties["share"],
+        penalty_cap=penalties["cap"],
+        position=PositionRules(**rules["position"]),
+        peers=PeerRules(**rules["peers"]),
+        spread=SpreadRules(**rules["spread"]),
+    )
 
 
 class Pipeline:
@@ -43,6 +71,11 @@ class Pipeline:
     def source(self) -> Source:
         """The source that the settings name."""
         return self._source or open_source(self.settings)
+
+    @cached_property
+    def rules(self) -> ScoringRules:
+        """The settings' rules of a score, as the core takes them."""
+        return scoring_rules(self.settings.scoring)
 
     def run_info(self, run_id: str) -> RunInfo:
         """What the lineage tables record of a run."""

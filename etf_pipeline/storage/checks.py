@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etf_pipeline.core.risk.garch import HORIZONS, MODELS
+from etf_pipeline.core.scoring.rules import COMPONENT_NAMES, PENALTY_LABELS
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
 
@@ -361,12 +362,41 @@ RULES: tuple[Rule, ...] = (
         "OR bool_or(estimator = 'static' AND abs(ratio_to_static - 1) > 1e-9)",
     ),
     Rule(
+        "validation.signal_evaluation",
+        "figures_agree",
+        "Coefficients are possible, adjusting raises p-values, and what is discovered is what the adjusted ones say.",
+        "error",
+        "SELECT signal, horizon, asset_class, year, scope FROM validation.signal_evaluation "
+        "WHERE NOT abs(mean_ic) <= 1 + 1e-9 OR adjusted_p_value < p_value - 1e-12 "
+        "OR discovered <> coalesce(adjusted_p_value <= 0.05, false) OR (p_value IS NULL) <> (adjusted_p_value IS NULL)",
+    ),
+    Rule(
+        "scoring.rank_uncertainty",
+        "quantiles_in_order",
+        "Resampled ranks are in order, chances lie between 0 and 1, and the rank is the one served.",
+        "error",
+        "SELECT u.ticker, u.session FROM scoring.rank_uncertainty u LEFT JOIN scoring.composite_ranking r "
+        "USING (ticker, session) WHERE rank_10 > rank_50 OR rank_50 > rank_90 OR rank_10 < 1 OR rank_90 > r.ranked_funds "
+        "OR NOT top_20_probability BETWEEN 0 AND 1 OR u.rank IS DISTINCT FROM r.rank",
+    ),
+    Rule(
+        "scoring.device_effects",
+        "as_many_in_as_out",
+        "As many funds enter the first 20 as leave it.",
+        "error",
+        "SELECT session, device FROM scoring.device_effects WHERE changed <> coalesce(len(string_split(entered, ', ')), 0) "
+        "OR changed <> coalesce(len(string_split(displaced, ', ')), 0)",
+    ),
+    Rule(
         "scoring.component_scores",
         "scores_in_range",
-        "Component scores lie between 0 and 100.",
+        "Component scores lie between 0 and 100, and there is none of which less than half the measures are known.",
         "error",
-        "SELECT ticker, session FROM scoring.component_scores WHERE NOT coalesce(momentum_score, 0) BETWEEN 0 AND 100 "
-        "OR NOT coalesce(risk_score, 0) BETWEEN 0 AND 100 OR NOT coalesce(volume_score, 0) BETWEEN 0 AND 100",
+        _breaking(
+            "scoring.component_scores",
+            "NOT coalesce({0}_score, 0) BETWEEN 0 AND 100 OR (({0}_score IS NULL) <> ({0}_known_share < 0.5))",
+            COMPONENT_NAMES,
+        ),
     ),
     Rule(
         "scoring.composite_ranking",
@@ -383,13 +413,23 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scoring.composite_ranking",
         "scores_add_up",
-        "Weights sum to one and weighted components to the raw score.",
+        "Weights sum to one, weighted components to the raw score, and less the penalties that is the final score.",
         "error",
-        "SELECT r.ticker, r.session, r.raw_score FROM scoring.composite_ranking r "
-        "JOIN scoring.component_scores s USING (ticker, session) WHERE r.rank IS NOT NULL AND ("
-        "abs(momentum_weight + risk_weight + volume_weight - 1) > 1e-12 OR abs(raw_score "
-        "- momentum_weight * coalesce(momentum_score, 0) - risk_weight * coalesce(risk_score, 0) "
-        "- volume_weight * coalesce(volume_score, 0)) > 1e-9)",
+        "SELECT ticker, session, raw_score, final_score FROM scoring.composite_ranking WHERE rank IS NOT NULL AND ("  # noqa: S608
+        f"abs({' + '.join(f'{n}_weight' for n in COMPONENT_NAMES)} - 1) > 1e-9 "
+        f"OR abs(raw_score - {' - '.join(f'{n}_weight * coalesce({n}_score, 0)' for n in COMPONENT_NAMES)}) > 1e-9 "
+        "OR abs(final_score - raw_score * (1 - penalty_points / 100)) > 1e-9 "
+        "OR final_score <> CASE weights_from WHEN 'static' THEN static_score ELSE adaptive_score END)",
+    ),
+    Rule(
+        "scoring.adjustments",
+        "penalties_add_up",
+        "The sum before the cap is the points times the category's share; what is taken off is no more, and the position no "
+        "larger than its base.",
+        "error",
+        "SELECT a.ticker, a.session FROM scoring.composite_ranking r JOIN scoring.adjustments a USING (ticker, session) "  # noqa: S608
+        f"WHERE abs(penalty_total - penalty_share * ({' + '.join(f'{n}_points' for n in PENALTY_LABELS)})) > 1e-9 "
+        "OR penalty_points > penalty_total OR penalty_points < 0 OR position_size > position_base OR position_size < 0",
     ),
     Rule(
         "scoring.composite_ranking",
@@ -402,11 +442,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scoring.composite_ranking",
         "scores_spread_out",
-        "The newest scores do not cluster: their interquartile range is at least ten points.",
+        "Of 50 funds or more, the newest scores span 45 points from the 5th to the 95th percentile, and no band of 20 points "
+        "holds more than half of them.",
         "warn",
-        "SELECT session, quantile_cont(final_score, 0.75) - quantile_cont(final_score, 0.25) AS spread "
-        "FROM scoring.composite_ranking WHERE session = (SELECT max(session) FROM scoring.composite_ranking "
-        "WHERE rank IS NOT NULL) AND rank IS NOT NULL GROUP BY session HAVING spread < 10",
+        "WITH newest AS (SELECT session, final_score FROM scoring.composite_ranking WHERE rank IS NOT NULL AND session = "
+        "(SELECT max(session) FROM scoring.composite_ranking WHERE rank IS NOT NULL)), "
+        "bands AS (SELECT a.final_score, count(*) AS inside FROM newest a JOIN newest b "
+        "ON b.final_score BETWEEN a.final_score AND a.final_score + 20 GROUP BY a.final_score) "
+        "SELECT quantile_cont(final_score, 0.95) - quantile_cont(final_score, 0.05) AS span, count(*) AS funds, "
+        "(SELECT max(inside) FROM bands) AS fullest_band FROM newest "
+        "HAVING count(*) >= 50 AND (span < 45 OR fullest_band > 0.5 * count(*))",
     ),
 )
 

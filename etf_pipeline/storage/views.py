@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
+from etf_pipeline.storage.explain_macro import EXPLAIN_SCORE
+
 _AS_OF = """
 CREATE OR REPLACE MACRO raw.{name}_as_of(ts) AS TABLE
 SELECT * EXCLUDE (withdrawn) FROM (
@@ -127,21 +129,23 @@ VIEWS: tuple[str, ...] = (
     """
     CREATE OR REPLACE VIEW main.latest_ranking AS
     WITH newest AS (SELECT max(session) AS session FROM scoring.composite_ranking WHERE rank IS NOT NULL)
-    SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, r.final_score, c.momentum_score,
-           c.risk_score, c.volume_score, r.confidence, m.momentum_12_1, v.volatility_annualised, b.beta,
-           u.median_traded_value, r.exclusion_reason, k.category AS risk_category, g.regime,
+    SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, r.risk_category, r.rank_in_category, r.final_score,
+           r.raw_score, r.penalty_points, r.momentum_score, r.forecast_score, r.risk_score, r.volume_score, r.confidence,
+           r.position_size, r.weights_from, r.unknown_inputs, m.momentum_12_1, f.corrected_21 AS forecast_21,
+           v.volatility_annualised, b.beta, u.median_traded_value, r.exclusion_reason, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
     FROM scoring.composite_ranking r JOIN newest USING (session)
     LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
-    LEFT JOIN scoring.component_scores c USING (ticker, session)
     LEFT JOIN signals.momentum m USING (ticker, session)
+    LEFT JOIN signals.forecast f USING (ticker, session)
     LEFT JOIN risk.volatility v USING (ticker, session)
     LEFT JOIN risk.beta b USING (ticker, session)
     LEFT JOIN market.universe u USING (ticker, session)
-    LEFT JOIN risk.risk_category k USING (ticker, session)
     LEFT JOIN main.market_regime g USING (session)
     ORDER BY r.rank NULLS LAST, r.ticker
     """,
+    # One score from its measures to the number: the points of steps 2 and 4 add up to the final score.
+    EXPLAIN_SCORE,
     """
     CREATE OR REPLACE VIEW main.fund_card AS
     WITH seen AS (
@@ -152,7 +156,8 @@ VIEWS: tuple[str, ...] = (
     doubts AS (SELECT ticker, count(*) AS quality_events FROM market.quality_events GROUP BY ticker)
     SELECT s.ticker, l.name, l.asset_class, s.first_session, s.last_session, l.delisted_on, s.accepted_bars,
            s.refused_bars, coalesce(d.quality_events, 0) AS quality_events, r.session AS ranked_session, r.rank,
-           r.final_score, r.momentum_score, r.risk_score, r.volume_score, r.momentum_12_1,
+           r.final_score, r.raw_score, r.penalty_points, r.position_size, r.momentum_score, r.forecast_score,
+           r.risk_score, r.volume_score, r.momentum_12_1, r.forecast_21,
            r.volatility_annualised, r.beta, r.median_traded_value, r.exclusion_reason, r.risk_category, r.simulated
     FROM seen s
     LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)

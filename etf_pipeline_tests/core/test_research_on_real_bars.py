@@ -11,9 +11,10 @@ from etf_pipeline.core.market.panel import from_long
 from etf_pipeline.core.market.returns import total_return
 from etf_pipeline.core.market.universe import REASONS, presumed_delistings, universe
 from etf_pipeline.core.risk import ewma_volatility, rolling_beta
-from etf_pipeline.core.scoring import component_scores, composite
+from etf_pipeline.core.scoring import COMPONENTS, component_scores, composite
 from etf_pipeline.core.signals import accumulation, momentum
 from etf_pipeline_tests.core.random_market import assert_causal
+from etf_pipeline_tests.core.scoring.shipped_rules import RULES
 
 pytestmark = pytest.mark.data
 
@@ -52,8 +53,14 @@ def research(sessions, close, volume, tickers, benchmark):
         "beta": rolling_beta(r.total_return, r.sessions_spanned, *market).beta,
         "accumulation": accumulation(close, volume, accepted, r.total_return).accumulation,
     }
-    scores = component_scores(inputs, u.member).scores
-    return r, u, inputs, scores, composite(scores, u.member, u.median_traded_value, tickers)
+    known = {
+        c: tuple(i for i in parts if i.name in inputs) for c, parts in COMPONENTS.items() if c != "forecast"
+    }
+    classes = np.full(close.shape[1], -1)
+    scores = component_scores(inputs, u.member, classes, RULES, components=known).scores
+    category = np.full(close.shape, -1)
+    ranking = composite(scores, u.member, category, u.median_traded_value, tickers, rules=RULES)
+    return r, u, inputs, scores, ranking
 
 
 @pytest.fixture(scope="module")

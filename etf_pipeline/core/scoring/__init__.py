@@ -1,4 +1,4 @@
-"""Scores: component percentiles, their weighted composite, the ranking and its explanation."""
+"""Scores: component percentiles, their weighted composite, penalties, the ranking, position sizes and the explanation."""
 
 from etf_pipeline.core.scoring.components import (
     COMPONENTS,
@@ -9,7 +9,6 @@ from etf_pipeline.core.scoring.components import (
     cross_section,
 )
 from etf_pipeline.core.scoring.composite import (
-    BASE_WEIGHTS,
     COMPOSITE_REASONS,
     CompositePanel,
     composite,
@@ -17,29 +16,65 @@ from etf_pipeline.core.scoring.composite import (
 )
 from etf_pipeline.core.scoring.explain import (
     EXCLUSIONS,
+    PENALTY_FORMS,
     Contribution,
+    Deduction,
     Explanation,
     InputStanding,
+    PenaltyRecord,
+    PositionRecord,
     ScoreRecord,
     explain,
 )
+from etf_pipeline.core.scoring.penalties import PenaltyPanel, graduated, penalties, take_off, unknown_inputs
+from etf_pipeline.core.scoring.position import PositionPanel, position_size
+from etf_pipeline.core.scoring.rules import (
+    CATEGORY_NAMES,
+    COMPONENT_NAMES,
+    PENALTY_LABELS,
+    PeerRules,
+    Penalty,
+    PositionRules,
+    ScoringRules,
+    SpreadRules,
+)
+from etf_pipeline.core.scoring.weights import weights_used
 
 __all__ = [
-    "BASE_WEIGHTS",
+    "CATEGORY_NAMES",
     "COMPONENTS",
+    "COMPONENT_NAMES",
     "COMPOSITE_REASONS",
     "EXCLUSIONS",
+    "PENALTY_FORMS",
+    "PENALTY_LABELS",
     "ComponentScores",
     "CompositePanel",
     "Contribution",
+    "Deduction",
     "Explanation",
     "Input",
     "InputStanding",
+    "PeerRules",
+    "Penalty",
+    "PenaltyPanel",
+    "PenaltyRecord",
+    "PositionPanel",
+    "PositionRecord",
+    "PositionRules",
     "ScoreRecord",
+    "ScoringRules",
+    "SpreadRules",
     "Standing",
     "component_scores",
     "composite",
     "cross_section",
     "exclusion_reasons",
     "explain",
+    "graduated",
+    "penalties",
+    "position_size",
+    "take_off",
+    "unknown_inputs",
+    "weights_used",
 ]

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etf_pipeline.core.scoring.contrast import contrast, sharpen
+from etf_pipeline.core.scoring.rules import PeerRules, ScoringRules
+from etf_pipeline.core.scoring.weights import weights_used
+
 
 @dataclass(frozen=True)
 class Input:
@@ -29,18 +33,47 @@ class Input:
 
 
 COMPONENTS: dict[str, tuple[Input, ...]] = {
-    "momentum": (Input("momentum_12_1", "momentum 12-1", higher_is_better=True, form="+.1%"),),
+    "momentum": (
+        Input("momentum_12_1", "momentum 12-1", higher_is_better=True, form="+.1%"),
+        Input("momentum_6_1", "momentum 6-1", higher_is_better=True, form="+.1%"),
+        Input("risk_adjusted_momentum", "momentum over volatility", higher_is_better=True, form="+.2f"),
+        Input("residual_momentum", "residual momentum", higher_is_better=True, form="+.2f"),
+        Input("trend_t_value", "t-value of the trend", higher_is_better=True, form="+.2f"),
+    ),
+    "forecast": (
+        Input("corrected_5", "forecast of 5 sessions", higher_is_better=True, form="+.2%"),
+        Input("corrected_21", "forecast of 21 sessions", higher_is_better=True, form="+.2%"),
+        Input("corrected_63", "forecast of 63 sessions", higher_is_better=True, form="+.2%"),
+    ),
     "risk": (
         Input("volatility_annualised", "annualised volatility", higher_is_better=False, form=".1%"),
         # Absolute: an inverse fund of beta -2.5 moves as much as a geared one of +2.5.
         Input("beta", "market beta", higher_is_better=False, magnitude=True),
+        Input("cvar_95_annualised", "annualised 95 % shortfall", higher_is_better=True, form=".1%"),
+        Input("maximum_drawdown_252", "deepest fall of a year", higher_is_better=True, form=".1%"),
     ),
-    "volume": (Input("accumulation", "accumulation", higher_is_better=True, form="+.2f"),),
+    "volume": (
+        Input("accumulation", "accumulation", higher_is_better=True, form="+.2f"),
+        Input("accumulation_distribution", "accumulation/distribution", higher_is_better=True, form="+.2f"),
+        Input("on_balance_volume", "on-balance volume", higher_is_better=True, form="+.2f"),
+        Input("price_volume_correlation", "price-volume correlation", higher_is_better=True, form="+.2f"),
+        Input("amihud_per_million", "price impact a million", higher_is_better=False, form=".3g"),
+        Input("zero_volume_share", "share of silent sessions", higher_is_better=False, form=".0%"),
+    ),
 }
-"""What each component is made of: the plain average of its inputs' scores.
+"""What each component is made of, in equal parts.
 
-A high risk score means little risk: lower volatility and a beta nearer to zero both raise it.
+A high risk score means little risk: lower volatility, a beta nearer to zero, smaller losses raise it. A high volume score
+means that buyers are coming in and that the fund can be traded.
 """
+
+AMONG_PEERS = ("momentum", "forecast", "volume")
+"""Components whose measures are compared with the asset class, too. Not risk: the quietest of a wild class is wild."""
+
+LEAST_SHARE = 0.5
+"""Share of its inputs that a component needs."""
+
+_BLEND_DECIMALS = 9  # averages nearer than this differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -61,16 +94,23 @@ class Standing:
 
 @dataclass(frozen=True)
 class ComponentScores:
-    """Component scores and the standings they come from.
+    """Component scores and what they come from.
 
     Attributes
     ----------
-    scores : component -> (S, N) float64, 0 to 100; NaN where an input is missing or not a member.
-    standings : input name -> Standing.
+    scores : component -> (S, N) float64, 0 to 100: percentile of its average among the members, sharpened by the session's
+        contrast; NaN where too few inputs are known or not a member.
+    contrast : (S,) float64, 1 or more; see ``contrast``.
+    averages : component -> (S, N) float64, mean of the known inputs' scores.
+    confidence : component -> (S, N) float64, share of its inputs that are known; NaN for non-members.
+    input_scores : input name -> (S, N) float64, 0 to 100, NaN where unknown.
     """
 
     scores: dict[str, np.ndarray]
-    standings: dict[str, Standing]
+    contrast: np.ndarray
+    averages: dict[str, np.ndarray]
+    confidence: dict[str, np.ndarray]
+    input_scores: dict[str, np.ndarray]
 
 
 def cross_section(values: np.ndarray, member: np.ndarray, *, higher_is_better: bool) -> Standing:
@@ -112,9 +152,50 @@ def cross_section(values: np.ndarray, member: np.ndarray, *, higher_is_better: b
     return Standing(np.where(compared, score, np.nan), np.where(compared, rank, np.int32(0)), count)
 
 
+def peer_scores(
+    values: np.ndarray,
+    member: np.ndarray,
+    asset_class: np.ndarray,
+    rules: PeerRules,
+    *,
+    higher_is_better: bool,
+) -> np.ndarray:
+    """Percentile among all members and among those of the same asset class, weighted by how large the class is.
+
+    Parameters
+    ----------
+    values : (S, N) float64; NaN and infinite values are missing.
+    member : (S, N) bool.
+    asset_class : (N,) int, -1 where unknown: compared with all members only.
+    rules : the class counts with ``share * n / (n + shrinkage)``, n its members with a value on the session; with 0 below
+        ``least``.
+
+    Returns
+    -------
+    (S, N) float64, 0 to 100, NaN where missing.
+    """
+    score = cross_section(values, member, higher_is_better=higher_is_better).score
+    for number in np.unique(asset_class[asset_class >= 0]):
+        columns = np.nonzero(asset_class == number)[0]
+        if len(columns) < rules.least:
+            continue
+        among = cross_section(values[:, columns], member[:, columns], higher_is_better=higher_is_better)
+        count = among.count[:, None].astype(float)
+        share = np.where(count >= rules.least, rules.share * count / (count + rules.shrinkage), 0.0)
+        score[:, columns] = np.where(
+            share > 0.0, (1.0 - share) * score[:, columns] + share * among.score, score[:, columns]
+        )
+    return score
+
+
 def component_scores(
     inputs: Mapping[str, np.ndarray],
     member: np.ndarray,
+    asset_class: np.ndarray,
+    rules: ScoringRules,
+    *,
+    category: np.ndarray | None = None,
+    penalty_points: np.ndarray | None = None,
     components: Mapping[str, tuple[Input, ...]] = COMPONENTS,
 ) -> ComponentScores:
     """Scores of every component for the members of each session.
@@ -123,11 +204,19 @@ def component_scores(
     ----------
     inputs : input name -> (S, N) float64, one for each Input of ``components``.
     member : (S, N) bool, the session's universe.
+    asset_class : (N,) int, -1 where unknown.
+    rules : how far percentiles are taken among the class, for the components of ``AMONG_PEERS``; how far final scores must
+        spread.
+    category : (S, N) int, risk category, -1 unknown; penalty_points : (S, N), per cent taken off: what the final scores
+        are made with, MEDIUM and none by default.
     components : what each component is made of.
 
     Returns
     -------
-    ComponentScores. A component with any input missing is NaN: never a neutral 50.
+    ComponentScores. An unknown input is left out of the average and lowers the confidence; a component with less than
+    ``LEAST_SHARE`` of its inputs is NaN: never a neutral 50. The average is ranked once more, so that a component uses the
+    whole range whatever the number of its inputs and the correlation between them; then all components of a session are
+    sharpened alike.
 
     Raises
     ------
@@ -136,13 +225,37 @@ def component_scores(
     missing = sorted({i.name for parts in components.values() for i in parts} - set(inputs))
     if missing:
         raise KeyError(f"no panel for {', '.join(missing)}; given are {', '.join(sorted(inputs))}")
-    standings: dict[str, Standing] = {}
-    scores: dict[str, np.ndarray] = {}
+    alone = np.full(member.shape[1], -1)
+    percentiles: dict[str, np.ndarray] = {}
+    averages: dict[str, np.ndarray] = {}
+    confidence: dict[str, np.ndarray] = {}
+    input_scores: dict[str, np.ndarray] = {}
     for component, parts in components.items():
-        total = np.zeros(member.shape)
+        total, known = np.zeros(member.shape), np.zeros(member.shape)
         for part in parts:
-            values = np.abs(inputs[part.name]) if part.magnitude else inputs[part.name]
-            standings[part.name] = cross_section(values, member, higher_is_better=part.higher_is_better)
-            total += standings[part.name].score
-        scores[component] = total / len(parts)
-    return ComponentScores(scores, standings)
+            score = peer_scores(
+                np.abs(inputs[part.name]) if part.magnitude else inputs[part.name],
+                member,
+                asset_class if component in AMONG_PEERS else alone,
+                rules.peers,
+                higher_is_better=part.higher_is_better,
+            )
+            input_scores[part.name] = score
+            total += np.nan_to_num(score, nan=0.0)
+            known += ~np.isnan(score)
+        share = known / len(parts)
+        enough = member & (share >= LEAST_SHARE)
+        average = np.full(member.shape, np.nan)
+        np.divide(total, known, out=average, where=enough)
+        averages[component] = average
+        confidence[component] = np.where(member, share, np.nan)
+        ranked = cross_section(np.round(average, _BLEND_DECIMALS), member, higher_is_better=True)
+        percentiles[component] = ranked.score
+    codes = np.full(member.shape, -1) if category is None else category
+    present = {name: np.isfinite(panel) for name, panel in percentiles.items()}
+    base = {name: rules.base_weights[name] for name in percentiles}
+    used = weights_used(base, rules.multipliers, codes, present)
+    kept = np.ones(member.shape) if penalty_points is None else 1.0 - penalty_points / 100.0
+    sharpness = contrast(percentiles, used, kept, rules.spread)
+    scores = {name: sharpen(panel, sharpness[:, None]) for name, panel in percentiles.items()}
+    return ComponentScores(scores, sharpness, averages, confidence, input_scores)

@@ -15,7 +15,7 @@ OWNERS = ["team:research"]
 
 @table_asset(
     "production.published_ranking",
-    reads={"ranking": "scoring.composite_ranking", "scores": "scoring.component_scores"},
+    reads={"ranking": "scoring.composite_ranking"},
     after=["raw.raw_prices"],
     partitions_def=daily_sessions,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -23,7 +23,6 @@ OWNERS = ["team:research"]
 def published_ranking(
     context: dg.AssetExecutionContext,
     ranking: pd.DataFrame,
-    scores: pd.DataFrame,
     pipeline: PipelineResource,
 ) -> pd.DataFrame:
     """What the system says of each session with what it knows tonight. Once written, never rewritten."""
@@ -34,11 +33,7 @@ def published_ranking(
             f"no fund is ranked on {unranked[0]:%Y-%m-%d}: what is published is never rewritten, so nothing was. "
             "See exclusion_reason in scoring.composite_ranking for why."
         )
-    said = ranking[ranking["session"].isin(days)].merge(
-        scores[["ticker", "session", "momentum_score", "risk_score", "volume_score"]],
-        on=["ticker", "session"],
-        how="left",
-    )
+    said = ranking[ranking["session"].isin(days)]
     return said.assign(simulated=pipeline.source.simulated, published_at=utc_now())[
         list(CONTRACTS["production.published_ranking"].names)
     ]

@@ -1,5 +1,7 @@
 """Component scores and the composite ranking of every session."""
 
+from collections.abc import Iterator, Mapping
+
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -7,17 +9,29 @@ import pandas as pd
 from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.market.universe import REASONS
 from etf_pipeline.core.scoring import (
-    component_scores as compute_component_scores,
-)
-from etf_pipeline.core.scoring import (
+    CATEGORY_NAMES,
+    COMPONENT_NAMES,
+    COMPONENTS,
     composite,
     exclusion_reasons,
+    penalties,
+    position_size,
+    unknown_inputs,
 )
-from etf_pipeline.defs.resources import PipelineResource
-from etf_pipeline.defs.table_asset import table_asset
+from etf_pipeline.core.scoring import (
+    component_scores as compute_component_scores,
+)
+from etf_pipeline.core.scoring.composite import by_session
+from etf_pipeline.core.validation.ablation_gate import served_on
+from etf_pipeline.defs.resources import Pipeline, PipelineResource
+from etf_pipeline.defs.table_asset import table_asset, table_out
 from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import histogram, markdown_table
-from etf_pipeline.storage.panels import panel_axes
+from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
+from etf_pipeline.storage.panels import panel_axes, read_classes, read_facts
+
+MIN_KNOWN_SESSIONS = 126
+"""Of the last 252 sessions, on which it is known whether the fund traded: with fewer, its silent days are unknown."""
 
 
 @table_asset(
@@ -27,8 +41,13 @@ from etf_pipeline.storage.panels import panel_axes
         "sessions": "market.sessions",
         "momentum": "signals.momentum",
         "volume": "signals.volume",
+        "forecast": "signals.forecast",
         "volatility": "risk.volatility",
         "beta": "risk.beta",
+        "tail": "risk.tail",
+        "drawdown": "risk.drawdown",
+        "liquidity": "risk.liquidity",
+        "categories": "risk.risk_category",
     },
 )
 def component_scores(
@@ -36,72 +55,218 @@ def component_scores(
     sessions: pd.DataFrame,
     momentum: pd.DataFrame,
     volume: pd.DataFrame,
+    forecast: pd.DataFrame,
     volatility: pd.DataFrame,
     beta: pd.DataFrame,
+    tail: pd.DataFrame,
+    drawdown: pd.DataFrame,
+    liquidity: pd.DataFrame,
+    categories: pd.DataFrame,
+    pipeline: PipelineResource,
 ) -> pd.DataFrame:
-    """Momentum, risk and volume as percentiles among the funds that could be ranked that day."""
+    """Momentum, forecast, risk and volume as percentiles among the funds that could be ranked that day and their peers."""
     axis, tickers = panel_axes(sessions, universe)
+    tables = (momentum, volume, forecast, volatility, beta, tail, drawdown, liquidity)
+    names = [item.name for parts in COMPONENTS.values() for item in parts]
     inputs = {
-        "momentum_12_1": from_long_column(momentum, "momentum_12_1", axis, tickers),
-        "volatility_annualised": from_long_column(volatility, "volatility_annualised", axis, tickers),
-        "beta": from_long_column(beta, "beta", axis, tickers),
-        "accumulation": from_long_column(volume, "accumulation", axis, tickers),
+        name: from_long_column(next(t for t in tables if name in t), name, axis, tickers) for name in names
     }
     member = from_long_column(universe, "is_member", axis, tickers) == 1.0
-    result = compute_component_scores(inputs, member)
-    standings: dict[str, np.ndarray] = {}
-    for name, standing in result.standings.items():
-        standings[name] = np.where(standing.rank > 0, inputs[name], np.nan)
-        standings[f"{name}_rank"] = np.where(standing.rank > 0, standing.rank.astype(float), np.nan)
-        standings[f"{name}_count"] = standing.count[:, None]
-        standings[f"{name}_percentile"] = standing.score
-    frame = to_long(
+    category = _category_codes(categories, axis, tickers)
+    values = _penalty_inputs(axis, tickers, tail, volume, liquidity, pipeline)
+    result = compute_component_scores(
+        inputs,
+        member,
+        read_classes(pipeline.warehouse, tickers)[0],
+        pipeline.rules,
+        category=category,
+        penalty_points=penalties(values, category, pipeline.rules).applied,
+    )
+    return to_long(
         axis,
         tickers,
         member,
-        **{f"{name}_score": scores for name, scores in result.scores.items()},
-        **standings,
+        **{f"{name}_score": score for name, score in result.scores.items()},
+        contrast=result.contrast[:, None],
+        **{f"{name}_average": average for name, average in result.averages.items()},
+        **{f"{name}_known_share": share for name, share in result.confidence.items()},
+        **{name: np.where(np.isfinite(inputs[name]), inputs[name], np.nan) for name in names},
+        **{f"{name}_score": score for name, score in result.input_scores.items()},
     )
-    return frame.astype({name: "Int32" for name in frame.columns if name.endswith("_rank")})
 
 
-@table_asset(
-    "scoring.composite_ranking",
-    reads={
-        "scores": "scoring.component_scores",
-        "universe": "market.universe",
-        "sessions": "market.sessions",
+@dg.multi_asset(
+    name="composite_ranking",
+    outs={
+        "composite_ranking": table_out(
+            "scoring.composite_ranking",
+            "The ranking of every session, all it is made of, and everyone left out.",
+        ),
+        "adjustments": table_out(
+            "scoring.adjustments", "What lies behind the penalties and position sizes of the ranked funds."
+        ),
     },
+    ins={
+        name: dg.AssetIn(table.split("."))
+        for name, table in {
+            "scores": "scoring.component_scores",
+            "universe": "market.universe",
+            "sessions": "market.sessions",
+            "categories": "risk.risk_category",
+            "tail": "risk.tail",
+            "liquidity": "risk.liquidity",
+            "volume": "signals.volume",
+            "forecast": "signals.forecast",
+            "volatility": "risk.volatility",
+            "adaptive_weights": "scoring.adaptive_weights",
+            "gate": "validation.ablation_gate",
+        }.items()
+    },
+    pool="warehouse",
 )
 def composite_ranking(
-    scores: pd.DataFrame, universe: pd.DataFrame, sessions: pd.DataFrame, pipeline: PipelineResource
-) -> dg.Output[pd.DataFrame]:
-    """The ranking of every session, with the weights used and everyone left out."""
+    scores: pd.DataFrame,
+    universe: pd.DataFrame,
+    sessions: pd.DataFrame,
+    categories: pd.DataFrame,
+    tail: pd.DataFrame,
+    liquidity: pd.DataFrame,
+    volume: pd.DataFrame,
+    forecast: pd.DataFrame,
+    volatility: pd.DataFrame,
+    adaptive_weights: pd.DataFrame,
+    gate: pd.DataFrame,
+    pipeline: PipelineResource,
+) -> Iterator[dg.Output[pd.DataFrame]]:
+    """Components weighted by risk category, less penalties, ranked; with position sizes."""
     axis, tickers = panel_axes(sessions, universe)
-    names = ("momentum", "risk", "volume")
-    reason = universe["exclusion_reason"].map({name: code for code, name in enumerate(REASONS)})
-    panel = composite(
-        {name: from_long_column(scores, f"{name}_score", axis, tickers) for name in names},
-        from_long_column(universe, "is_member", axis, tickers) == 1.0,
-        from_long_column(universe, "median_traded_value", axis, tickers),
-        tickers,
+
+    def panel(frame: pd.DataFrame, column: str) -> np.ndarray:
+        return from_long_column(frame, column, axis, tickers)
+
+    rules = pipeline.rules
+    category = _category_codes(categories, axis, tickers)
+    values = _penalty_inputs(axis, tickers, tail, volume, liquidity, pipeline)
+    taken = penalties(values, category, rules)
+    component = {name: panel(scores, f"{name}_score") for name in COMPONENT_NAMES}
+    member = panel(universe, "is_member") == 1.0
+    static, adaptive = (
+        composite(
+            component,
+            member,
+            category,
+            panel(universe, "median_traded_value"),
+            tickers,
+            rules=rules,
+            base_weights=base,
+            penalty_points=taken.applied,
+            input_share={name: panel(scores, f"{name}_known_share") for name in COMPONENT_NAMES},
+        )
+        for base in (None, _weights_by_session(adaptive_weights, axis, rules.base_weights))
     )
-    codes = from_long_column(universe.assign(code=reason.fillna(0)), "code", axis, tickers)
-    why = exclusion_reasons(np.nan_to_num(codes, nan=0.0).astype(np.int8), panel.reason)
-    ranked = panel.rank > 0
-    frame = to_long(
+    is_adaptive = served_on(gate, "adaptive_weights", axis)
+    result = by_session(static, adaptive, is_adaptive)
+    ranked = result.rank > 0
+    position = position_size(
+        ranked,
+        category,
+        component["momentum"],
+        panel(forecast, "confidence_21"),
+        panel(volatility, "volatility_annualised"),
+        rules.position,
+    )
+    unknown = unknown_inputs({**taken.known, "category": category >= 0}, category.shape)
+    names = np.array([*CATEGORY_NAMES, None], dtype=object)
+    reason = universe["exclusion_reason"].map({name: code for code, name in enumerate(REASONS)})
+    code = panel(universe.assign(code=reason.fillna(0)), "code")
+    numbers = {
+        **{f"{name}_score": component[name] for name in COMPONENT_NAMES},
+        **{f"{name}_adjusted": result.adjusted[name] for name in COMPONENT_NAMES},
+        **{f"{name}_weight": result.weights[name] for name in COMPONENT_NAMES},
+        **{f"{name}_points": points for name, points in taken.points.items()},
+        "unadjusted_score": result.unadjusted_score,
+        "raw_score": result.raw_score,
+        "penalty_points": taken.applied,
+        "final_score": result.final_score,
+        "static_score": static.final_score,
+        "adaptive_score": adaptive.final_score,
+        "position_size": position.size,
+        "confidence": result.confidence,
+        "rank": result.rank.astype(float),
+        "rank_in_category": result.rank_in_category.astype(float),
+    }
+    texts = {
+        "risk_category": names[category],
+        "weights_from": np.where(is_adaptive, "adaptive", "static").astype(object)[:, None],
+        "unknown_inputs": unknown,
+    }
+    ranking = to_long(
         axis,
         tickers,
-        np.isfinite(codes),
-        rank=np.where(ranked, panel.rank.astype(float), np.nan),
-        raw_score=np.where(ranked, panel.raw_score, np.nan),
-        final_score=np.where(ranked, panel.final_score, np.nan),
-        **{f"{name}_weight": panel.weights[name] for name in names},
-        confidence=panel.confidence,
-        ranked_funds=panel.ranked[:, None],
-        exclusion_reason=np.where(ranked, np.array(None, dtype=object), why),
-    ).astype({"rank": "Int32"})
-    return dg.Output(frame, metadata=_metadata(frame, pipeline.source.simulated))
+        np.isfinite(code),
+        **{name: np.where(ranked, values, np.nan) for name, values in numbers.items()},
+        **{name: np.where(ranked, text, None) for name, text in texts.items()},
+        ranked_funds=result.ranked[:, None],
+        exclusion_reason=np.where(
+            ranked, None, exclusion_reasons(np.nan_to_num(code, nan=0.0).astype(np.int8), result.reason)
+        ),
+    ).astype({"rank": "Int32", "rank_in_category": "Int32"})
+    yield dg.Output(ranking, "composite_ranking", metadata=_metadata(ranking, pipeline.source.simulated))
+    share = np.array([rules.penalty_share[name] for name in CATEGORY_NAMES])
+    yield dg.Output(
+        to_long(
+            axis,
+            tickers,
+            ranked,
+            **{column.name: values[name] for name, column in PENALTY_INPUTS.items()},
+            penalty_share=share[np.where(category < 0, CATEGORY_NAMES.index("MEDIUM"), category)],
+            penalty_total=taken.total,
+            position_base=position.base,
+            quality_factor=position.quality_factor,
+            confidence_factor=position.confidence_factor,
+            volatility_factor=position.volatility_factor,
+        ),
+        "adjustments",
+    )
+
+
+def _category_codes(categories: pd.DataFrame, axis: np.ndarray, tickers: np.ndarray) -> np.ndarray:
+    """(S, N) int64, index into ``CATEGORY_NAMES``; -1 without a category."""
+    codes = categories["category"].map({name: code for code, name in enumerate(CATEGORY_NAMES)})
+    panel = from_long_column(categories.assign(code=codes), "code", axis, tickers)
+    return np.nan_to_num(panel, nan=-1.0).astype(np.int64)
+
+
+def _penalty_inputs(
+    axis: np.ndarray,
+    tickers: np.ndarray,
+    tail: pd.DataFrame,
+    volume: pd.DataFrame,
+    liquidity: pd.DataFrame,
+    pipeline: Pipeline,
+) -> dict[str, np.ndarray]:
+    """What each penalty looks at, as panels; expense ratio and size are the newest known of each fund."""
+    facts = read_facts(pipeline.warehouse)[0].set_index("ticker").reindex(tickers)
+    silent = from_long_column(liquidity, "zero_volume_sessions", axis, tickers)
+    known = from_long_column(liquidity, "known_sessions", axis, tickers)
+    return {
+        "cvar": from_long_column(tail, "cvar_95_annualised", axis, tickers),
+        "units": from_long_column(volume, "average_daily_units", axis, tickers),
+        "amihud": from_long_column(liquidity, "amihud_per_million", axis, tickers),
+        "silence": np.where(known >= MIN_KNOWN_SESSIONS, silent, np.nan),
+        "expense": np.broadcast_to(facts["expense_ratio"].to_numpy(dtype=float), silent.shape),
+        "size": np.broadcast_to(facts["fund_size"].to_numpy(dtype=float), silent.shape),
+    }
+
+
+def _weights_by_session(
+    table: pd.DataFrame, axis: np.ndarray, base: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """(S,) adaptive weights by component; the base weights on sessions without."""
+    rows = table.set_index("session").reindex(pd.DatetimeIndex(axis.astype("datetime64[s]")))
+    return {
+        name: rows[f"{name}_weight"].fillna(weight).to_numpy(dtype=float) for name, weight in base.items()
+    }
 
 
 def _metadata(frame: pd.DataFrame, simulated: bool) -> dict[str, dg.MetadataValue | str | int | bool]:
@@ -109,7 +274,8 @@ def _metadata(frame: pd.DataFrame, simulated: bool) -> dict[str, dg.MetadataValu
     if ranked.empty:
         return {"ranked_funds": 0}
     newest = frame[frame["session"] == ranked["session"].max()]
-    top = newest.nsmallest(10, "rank")[["rank", "ticker", "final_score", "confidence"]]
+    shown = ["rank", "ticker", "final_score", "raw_score", "penalty_points", "risk_category", "position_size"]
+    top = newest.nsmallest(10, "rank")[shown]
     left_out = newest["exclusion_reason"].value_counts()
     label = "simulated market" if simulated else "market data"
     return {

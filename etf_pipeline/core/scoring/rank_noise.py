@@ -22,6 +22,9 @@ MEASURES = (
 DAILY = ("growth", "square", "cross", "turnover")
 """What is summed: log return, squared return, return times the market's, signed turnover."""
 
+PILOT = 64
+"""Resamples from which the share of the noise is told."""
+
 STRATA = 3
 """The window's days: older than the half-year look-back, from there to the sessions skipped, and those."""
 
@@ -139,6 +142,31 @@ def blended_percentiles(
 
 
 @njit(cache=True, nogil=True)
+def _correlation(first: np.ndarray, second: np.ndarray, present: np.ndarray) -> float:
+    """Of the present values of two percentiles; 1 where they do not differ between funds."""
+    xx, yy, xy = 0.0, 0.0, 0.0
+    for j in range(len(first)):
+        if present[j]:
+            a, b = first[j] - 50.0, second[j] - 50.0
+            xx += a * a
+            yy += b * b
+            xy += a * b
+    return xy / np.sqrt(xx * yy) if xx > 0.0 and yy > 0.0 else 1.0
+
+
+@njit(cache=True, nogil=True)
+def true_share(correlation: float) -> float:
+    """Share of a measure's variance across funds that is no noise, from the rank correlation with its resamples.
+
+    A resample adds the noise once more: with variances T of what is true and E of the noise, its correlation with the
+    measure is ``sqrt((T + E) / (T + 2 E))``, so that ``T / (T + E) = 2 - 1 / correlation**2``, of normal values, whose
+    correlation is ``2 sin(pi / 6 r)`` at a rank correlation of r (Pearson 1907).
+    """
+    plain = 2.0 * np.sin(np.pi / 6.0 * correlation)
+    return max(0.0, 2.0 - 1.0 / (plain * plain)) if plain > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
 def resample_session(
     daily: np.ndarray,
     edges: np.ndarray,
@@ -183,6 +211,7 @@ def resample_session(
     raw, first = np.empty(funds), np.empty(funds)
     known, ranked = np.isfinite(averages), own_rank > 0
     moves = np.zeros(components, dtype=np.bool_)
+    hold = np.zeros(len(share))
     for m in range(len(share)):
         if component_of[m] >= 0:
             moves[component_of[m]] = True
@@ -195,6 +224,19 @@ def resample_session(
         c = component_of[m]
         if c >= 0:
             blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, own[m])
+    observed = measures.copy()
+    pilot = min(len(starts), PILOT)
+    for b in range(pilot):
+        draw_measures(sums, edges, stratum, length, starts[b], total, measures)
+        for m in range(len(share)):
+            c = component_of[m]
+            if c >= 0:
+                blended_percentiles(measures[m], known[c], class_of, among_all, kept, where, seen, drawn)
+                blended_percentiles(observed[m], known[c], class_of, among_all, kept, where, seen, first)
+                hold[m] += _correlation(first, drawn, known[c]) / pilot
+    for m in range(len(share)):
+        hold[m] = true_share(hold[m])
+    first[:] = 0.0
     for b in range(len(starts)):
         draw_measures(sums, edges, stratum, length, starts[b], total, measures)
         average[:] = averages
@@ -202,6 +244,8 @@ def resample_session(
             c = component_of[m]
             if c < 0:
                 continue
+            for j in range(funds):
+                measures[m, j] += (np.sqrt(hold[m]) - 1.0) * observed[m, j]
             blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, drawn)
             for j in range(funds):
                 if known[c, j]:

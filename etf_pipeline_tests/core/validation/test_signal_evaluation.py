@@ -88,6 +88,8 @@ def test_a_planted_coefficient_of_five_hundredths_is_found(horizon):
 def test_noise_is_not_found():
     """Rejected at 5 %, of these 100 seeds: 4, 5, 5 and 6 % at horizons of 1, 5, 21 and 63 sessions.
 
+    Of 400 other seeds with signals new every day, of half-lives of 21 and of 250 sessions: 5, 7 and 7 %; 5, 6 and 7 %; 6, 7
+    and 7 %; 8, 7 and 6 %: a little more than 5 %, as such tests have it in samples of this length.
     Only 21 is run here. At an information coefficient of 0.05 the smallest t of 20 seeds is 11.0, 10.7, 10.1 and 7.4 (mean
     coefficients 0.042 to 0.043: ranks see a little less of a fat-tailed return than its size says).
     """

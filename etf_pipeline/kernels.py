@@ -152,12 +152,14 @@ def _signals() -> None:
         divergence,
         hull_trend,
         local_linear_trend,
+        momentum,
         on_balance_volume,
         trading,
         volume_spike,
     )
 
     returns, spanned, days = _returns()
+    momentum(returns, spanned)
     local_linear_trend(returns, spanned, month_starts(days))
     hull_trend(returns, spanned)
     divergence(returns, spanned)

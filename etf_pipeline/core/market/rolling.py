@@ -47,20 +47,34 @@ def rolling_sum(values: np.ndarray, window: int) -> np.ndarray:
     """
     if window < 1:
         raise ValueError(f"window must be at least 1 session, not {window}")
-    length = len(values)
-    if length == 0:
+    if len(values) == 0:
         return values.copy()
-    blocks = -(-length // window)
-    padded = np.zeros((blocks * window, *values.shape[1:]), dtype=values.dtype)
-    padded[:length] = values
-    block = padded.reshape(blocks, window, *values.shape[1:])
-    head = np.cumsum(block, axis=1, dtype=values.dtype).reshape(padded.shape)
-    tail = np.cumsum(block[:, ::-1], axis=1, dtype=values.dtype)[:, ::-1].reshape(padded.shape)
-    total = head[:length].copy()
-    reaches_back = np.arange(window, length)
-    reaches_back = reaches_back[reaches_back % window != window - 1]
-    total[reaches_back] += tail[reaches_back - window + 1]
-    return total
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    total = np.empty_like(flat)
+    _rolling_sum(flat, window, total)
+    return total.reshape(values.shape)
+
+
+@njit(cache=True, nogil=True)
+def _rolling_sum(values: np.ndarray, window: int, total: np.ndarray) -> None:
+    """Block by block: sums from the block's begin, and to them what the window holds of the block before."""
+    rows, columns = values.shape
+    tail = np.empty((min(window, rows), columns), dtype=values.dtype)
+    for begin in range(0, rows, window):
+        end = min(begin + window, rows)
+        total[begin] = values[begin]
+        for t in range(begin + 1, end):
+            for j in range(columns):
+                total[t, j] = total[t - 1, j] + values[t, j]
+        if begin > 0:
+            for t in range(begin, min(end, begin + window - 1)):
+                for j in range(columns):
+                    total[t, j] += tail[t - begin + 1, j]
+        if end < rows:
+            tail[window - 1] = values[end - 1]
+            for k in range(window - 2, 0, -1):
+                for j in range(columns):
+                    tail[k, j] = tail[k + 1, j] + values[begin + k, j]
 
 
 def rolling_median(values: np.ndarray, window: int, min_count: int) -> np.ndarray:

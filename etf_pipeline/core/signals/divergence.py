@@ -105,20 +105,29 @@ def range_position(
 ) -> None:
     """Position of the index between its extremes over the last ``window`` sessions and their start.
 
-    The index is built anew backwards from each session, so that it has no level to lose digits on.
+    Rows that may still be the extreme of a window to come wait in a queue, best first.
     """
     rows = growth.shape[0]
-    column = np.empty(rows)
+    index = np.empty(rows)
+    lows = np.empty(rows, dtype=np.int64)
+    highs = np.empty(rows, dtype=np.int64)
     for j in funds:
+        low_begin = low_end = high_begin = high_end = 0
+        level = 0.0
         for t in range(rows):
-            column[t] = growth[t, j]
-        for t in range(window, rows):
-            if reason[t, j] != 0:
-                continue
-            low = high = index = 0.0
-            for i in range(t, t - window, -1):
-                index -= column[i]
-                low = min(low, index)
-                high = max(high, index)
-            if high > low:
-                out[t, j] = -low / (high - low)
+            level += growth[t, j]
+            index[t] = level
+            while low_end > low_begin and index[lows[low_end - 1]] >= level:
+                low_end -= 1
+            while high_end > high_begin and index[highs[high_end - 1]] <= level:
+                high_end -= 1
+            lows[low_end], highs[high_end] = t, t
+            low_end += 1
+            high_end += 1
+            if lows[low_begin] < t - window:
+                low_begin += 1
+            if highs[high_begin] < t - window:
+                high_begin += 1
+            low, high = index[lows[low_begin]], index[highs[high_begin]]
+            if reason[t, j] == 0 and high > low:
+                out[t, j] = (level - low) / (high - low)

@@ -64,7 +64,7 @@ def return_path(
         )
     if max_stale_sessions < 0:
         raise ValueError(f"max_stale_sessions must be 0 or more, not {max_stale_sessions}")
-    spanned = np.asarray(sessions_spanned, dtype=np.int64)
+    spanned = np.ascontiguousarray(sessions_spanned, dtype=np.int64)
     has_return = spanned > 0
     known = has_return & ~np.isnan(total_return)
     growth = np.zeros(total_return.shape)

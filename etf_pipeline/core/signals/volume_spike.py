@@ -119,22 +119,30 @@ def _middle(ordered: np.ndarray, count: int) -> float:
 
 @njit(cache=True, nogil=True)
 def _spread(ordered: np.ndarray, count: int, middle: float) -> float:
-    """Median absolute deviation of the first ``count``: from the middle outwards, the nearer side first."""
-    left = np.searchsorted(ordered[:count], middle) - 1
-    right = left + 1
+    """Median absolute deviation of the first ``count`` from their median."""
     half = count // 2
-    last = before = 0.0
-    for _ in range(half + 1):
-        below = middle - ordered[left] if left >= 0 else np.inf
-        above = ordered[right] - middle if right < count else np.inf
-        before = last
-        if below <= above:
-            last = below
-            left -= 1
+    upper = _reach(ordered, count, middle, half + 1)
+    return upper if count % 2 else 0.5 * (_reach(ordered, count, middle, half) + upper)
+
+
+@njit(cache=True, nogil=True)
+def _reach(ordered: np.ndarray, count: int, middle: float, nearest: int) -> float:
+    """How far the ``nearest`` values about ``middle`` reach: they stand side by side in the sorted list.
+
+    The further their run begins to the right, the nearer its left end and the farther its right end: bisection finds
+    where the two are level.
+    """
+    low, high = 0, count - nearest
+    while low < high:
+        begin = (low + high) // 2
+        if ordered[begin + nearest - 1] - middle >= middle - ordered[begin]:
+            high = begin
         else:
-            last = above
-            right += 1
-    return last if count % 2 else 0.5 * (before + last)
+            low = begin + 1
+    reach = max(middle - ordered[low], ordered[low + nearest - 1] - middle)
+    if low > 0:
+        reach = min(reach, max(middle - ordered[low - 1], ordered[low + nearest - 2] - middle))
+    return reach
 
 
 def robust_score_reference(x: np.ndarray, t: int, window: int) -> float:

@@ -130,11 +130,13 @@ def _any_value(measures: Mapping[str, np.ndarray]) -> np.ndarray:
 def _without_value(
     reasons: Mapping[str, np.ndarray], names: Sequence[str], has_bar: np.ndarray
 ) -> dict[str, dg.MetadataValue]:
-    """Of the funds with a bar on the newest session: how many have no value of a measure, and why."""
-    newest = has_bar[-1]
+    """Of the funds with a bar on the newest session that has bars: how many have no value of a measure, and why."""
+    with_bars = np.flatnonzero(has_bar.any(axis=1))
+    row = int(with_bars[-1]) if len(with_bars) else -1
+    newest = has_bar[row]
     lines = ["| measure | no value | of funds | why |", "|---|---|---|---|"]
     for measure, panel in reasons.items():
-        count = np.bincount(panel[-1][newest], minlength=len(names))
+        count = np.bincount(panel[row][newest], minlength=len(names))
         why = ", ".join(f"{name} {n}" for name, n in zip(names[1:], count[1:], strict=True) if n)
         lines.append(f"| {measure} | {count[1:].sum()} | {newest.sum()} | {why} |")
     return {"without_value": dg.MetadataValue.md("\n".join(lines))}

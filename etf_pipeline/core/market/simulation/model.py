@@ -30,6 +30,7 @@ LISTING_COLUMNS = [
     "delisted_on",
     "is_leveraged",
     "expense_ratio",
+    "fund_size",
     "former_ticker_of",
 ]
 REFERENCE_COLUMNS = ["series", "session", "value", "unit"]

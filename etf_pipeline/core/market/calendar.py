@@ -182,6 +182,22 @@ def month_starts(sessions: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.diff(months) != 0) + 1
 
 
+def week_starts(sessions: np.ndarray) -> np.ndarray:
+    """Rows of the first session of each calendar week, Monday to Sunday; the first row of all is none.
+
+    Parameters
+    ----------
+    sessions : (S,) datetime64, ascending.
+
+    Returns
+    -------
+    (R,) int64.
+    """
+    days = np.asarray(sessions, dtype="datetime64[D]").astype(np.int64)
+    weeks = (days + 3) // 7  # 1 January 1970 was a Thursday
+    return np.flatnonzero(np.diff(weeks) != 0) + 1
+
+
 def year_after(sessions: np.ndarray, years: np.ndarray) -> np.ndarray:
     """First session of the calendar year after each of ``years``.
 

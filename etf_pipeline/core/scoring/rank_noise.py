@@ -22,7 +22,7 @@ MEASURES = (
 DAILY = ("growth", "square", "cross", "turnover")
 """What is summed: log return, squared return, return times the market's, signed turnover."""
 
-PILOT = 64
+PILOT = 32
 """Resamples from which the share of the noise is told."""
 
 STRATA = 3
@@ -224,7 +224,11 @@ def resample_session(
         c = component_of[m]
         if c >= 0:
             blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, own[m])
-    observed = measures.copy()
+    observed, plain = measures.copy(), np.empty((len(share), funds))
+    for m in range(len(share)):
+        c = component_of[m]
+        if c >= 0:
+            blended_percentiles(observed[m], known[c], class_of, among_all, kept, where, seen, plain[m])
     pilot = min(len(starts), PILOT)
     for b in range(pilot):
         draw_measures(sums, edges, stratum, length, starts[b], total, measures)
@@ -232,11 +236,9 @@ def resample_session(
             c = component_of[m]
             if c >= 0:
                 blended_percentiles(measures[m], known[c], class_of, among_all, kept, where, seen, drawn)
-                blended_percentiles(observed[m], known[c], class_of, among_all, kept, where, seen, first)
-                hold[m] += _correlation(first, drawn, known[c]) / pilot
+                hold[m] += _correlation(plain[m], drawn, known[c]) / pilot
     for m in range(len(share)):
-        hold[m] = true_share(hold[m])
-    first[:] = 0.0
+        hold[m] = np.sqrt(true_share(hold[m]))
     for b in range(len(starts)):
         draw_measures(sums, edges, stratum, length, starts[b], total, measures)
         average[:] = averages
@@ -245,7 +247,7 @@ def resample_session(
             if c < 0:
                 continue
             for j in range(funds):
-                measures[m, j] += (np.sqrt(hold[m]) - 1.0) * observed[m, j]
+                measures[m, j] += (hold[m] - 1.0) * observed[m, j]
             blended_percentiles(measures[m], known[c], class_of, class_weight[c], kept, where, seen, drawn)
             for j in range(funds):
                 if known[c, j]:

@@ -144,8 +144,8 @@ def rank_uncertainty(
     a ``rank_50`` far from its own rank says how much of that was luck.
 
     Measured on 60 markets of 100 funds, by momentum alone, true means differing by 5, 10, 20 and 40 % a year beside 12 % of
-    own volatility: the 80 % interval held the true rank of 77, 79, 80 and 80 % of the funds, plain resamples' that of 61,
-    67, 73 and 78 %. Of the first 20, 34, 49, 65 and 80 % belonged there; ``top_probability`` said 36, 51, 69 and 82 %,
+    own volatility: the 80 % interval held the true rank of 77, 79, 79 and 80 % of the funds, plain resamples' that of 61,
+    67, 73 and 78 %. Of the first 20, 34, 49, 65 and 80 % belonged there; ``top_probability`` said 37, 51, 69 and 82 %,
     plain resamples 60, 64, 73 and 83 %. With volatilities from 2 to 49 % and means in proportion: 80 to 83 %; 37, 52, 68 and
     82 % belonged there, and 31, 39, 65 and 82 % were said: one share for all funds is too cautious about the wild ones.
 

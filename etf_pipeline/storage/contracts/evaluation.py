@@ -90,7 +90,7 @@ EVALUATION_CONTRACTS = (
     ),
     Contract(
         "scoring.rank_uncertainty",
-        "Where a fund would stand had the past year's days been dealt otherwise: block bootstrap, the same days for all.",
+        "Where a fund would stand without the luck of the past year's days: block bootstrap, shrunk by the share of noise.",
         "one row a ranked fund and first session of a week, from a year after the first session on",
         (
             ticker(),

@@ -169,12 +169,65 @@ def _signals() -> None:
     on_balance_volume(returns, trades)
 
 
+def _evaluation() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.scoring.components import COMPONENTS
+    from etf_pipeline.core.scoring.rank_uncertainty import ResampleRules, rank_uncertainty
+    from etf_pipeline.core.scoring.rules import PeerRules
+    from etf_pipeline.core.validation.forward_return import forward_return
+    from etf_pipeline.core.validation.information_coefficient import fund_groups
+    from etf_pipeline.core.validation.signal_evaluation import evaluate_signals
+
+    returns, spanned, days = _returns(funds=24)
+    groups = fund_groups(np.zeros(returns.shape[1], dtype=np.int64), np.array(["equity"], dtype=object))
+    forward = {5: forward_return(returns, spanned, 5)}
+    evaluate_signals({"return": returns}, forward, np.full(returns.shape, 0.001), days, groups)
+    rank = np.broadcast_to(np.arange(1, returns.shape[1] + 1), returns.shape)
+    scores = dict.fromkeys(COMPONENTS, 50.0 + returns)
+    rank_uncertainty(
+        returns, returns[:, 0], returns, scores, scores, 0.0 * returns, rank, days, np.array([600]), groups,
+        peers=PeerRules(share=0.5, shrinkage=10.0, least=5), rules=ResampleRules(draws=2),
+    )  # fmt: skip
+
+
+def _weights() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.scoring.adaptive_weights import adaptive_weights
+    from etf_pipeline.core.validation.composite_performance import complete_months, monthly_spread_after_costs
+    from etf_pipeline.core.validation.superior_predictive_ability import superior_predictive_ability
+
+    returns, spanned, days = _returns(funds=12)
+    regimes = np.full((len(days), 3), 1 / 3)
+    adaptive_weights({"momentum": returns}, returns, spanned, regimes, days, {"momentum": 0.5, "risk": 0.5})
+    months = complete_months(returns, spanned, days)
+    monthly_spread_after_costs(returns, months, np.full(returns.shape, 0.001))
+    superior_predictive_ability(returns[:, 0], replications=10)
+
+
+def _forecast() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.signals.forecast.boosting import boost
+    from etf_pipeline.core.signals.forecast.features import causal_score, cross_sectional_rank
+
+    returns = _returns()[0]
+    cross_sectional_rank(returns, np.ones(returns.shape, dtype=bool))
+    causal_score(returns[:, 0])
+    binned = np.zeros((10, 2), dtype=np.uint8)
+    boost(binned, np.zeros(10), np.ones(10), binned, 1, 0.1, 2, 1)
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "volatility": _volatility,
     "tails_and_liquidity": _tails_and_liquidity,
     "beta": _beta,
     "signals": _signals,
     "quality": _quality,
+    "forecast": _forecast,
+    "weights": _weights,
+    "evaluation": _evaluation,
 }
 """What is compiled side by side."""
 

@@ -21,6 +21,7 @@ from etf_pipeline.core.market.calendar import (
     next_session,
     session_close_utc,
     timezone_name,
+    week_starts,
     year_after,
 )
 
@@ -232,3 +233,14 @@ def test_a_year_without_a_session_after_it_is_an_error():
     days = exchange_sessions("us", "2010-06-01", "2015-03-31")
     with pytest.raises(IndexError):
         year_after(days, np.array([2015]))
+
+
+def test_week_starts_are_first_sessions_whatever_comes_after() -> None:
+    sessions = exchange_sessions("asx", np.datetime64("2019-12-16"), np.datetime64("2020-05-01"))
+    rows = week_starts(sessions)
+    weeks = [d.isocalendar()[:2] for d in sessions.astype(object)]
+    assert rows.tolist() == [i for i in range(1, len(weeks)) if weeks[i] != weeks[i - 1]]
+    # Monday as a rule, Tuesday after Easter.
+    assert str(sessions[rows[-3]]) == "2020-04-14"
+    for cut in range(len(sessions)):
+        assert week_starts(sessions[:cut]).tolist() == rows[rows < cut].tolist()

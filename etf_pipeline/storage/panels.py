@@ -207,6 +207,20 @@ def read_classes(warehouse: Warehouse, tickers: np.ndarray) -> tuple[np.ndarray,
     return index.astype(np.int64), names, leveraged | (named == "leveraged_inverse").to_numpy(dtype=bool)
 
 
+def read_reference(warehouse: Warehouse) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Newest version of each reference series of the raw tier: days, ascending, and values."""
+    with warehouse.read() as connection:
+        rows = from_arrow(
+            connection.execute(
+                "SELECT series, session, value FROM raw.macro_as_of(TIMESTAMP '9999-12-31') ORDER BY series, session"
+            ).to_arrow_table()
+        )
+    return {
+        str(name): (one["session"].to_numpy(dtype="datetime64[D]"), one["value"].to_numpy(dtype=float))
+        for name, one in rows.groupby("series", sort=True)
+    }
+
+
 def column_of(tickers: np.ndarray, ticker: str) -> int:
     """Where ``ticker`` stands among sorted ``tickers``.
 

@@ -99,7 +99,7 @@ def _verdict(row: Mapping[str, Any], horizon: int) -> str:
     evidence = row["rank_t_value"]
     if not np.isfinite(evidence):
         evidence = slope / error if error > 0 else np.nan
-    if row["sessions"] < FEWEST_OUTCOMES * horizon or not np.isfinite(evidence):
+    if row["sessions"] < FEWEST_OUTCOMES * horizon:
         return "too_short"
     return "skill" if evidence > CRITICAL and slope > 0 else "no_skill_shown"
 

@@ -1,0 +1,35 @@
+"""Return forecasts: a pooled ensemble, walked forward, corrected for how wrong it has been."""
+
+from etf_pipeline.core.signals.forecast.ensemble import MEMBERS, EnsembleForecast, walk_forward
+from etf_pipeline.core.signals.forecast.features import (
+    FeatureTable,
+    as_known,
+    causal_score,
+    change,
+    feature_table,
+)
+from etf_pipeline.core.signals.forecast.forecast import HORIZONS, ForecastRules, Forecasts, forecast_returns
+from etf_pipeline.core.signals.forecast.inputs import FUND_FEATURES
+from etf_pipeline.core.signals.forecast.market_state import MACRO_STATES, across_funds, macro_state
+from etf_pipeline.core.signals.forecast.served import ServedForecast, serve
+
+__all__ = [
+    "FUND_FEATURES",
+    "HORIZONS",
+    "MACRO_STATES",
+    "MEMBERS",
+    "EnsembleForecast",
+    "FeatureTable",
+    "ForecastRules",
+    "Forecasts",
+    "ServedForecast",
+    "across_funds",
+    "as_known",
+    "causal_score",
+    "change",
+    "feature_table",
+    "forecast_returns",
+    "macro_state",
+    "serve",
+    "walk_forward",
+]

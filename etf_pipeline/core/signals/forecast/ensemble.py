@@ -105,7 +105,7 @@ def walk_forward(
     parts = [_Outcome.split(features, rows, exposure) for rows in outcome]
     limit = np.where(np.arange(features.values.shape[1]) < features.own, 1.0, CLIP)
     binned = to_bins(features.values, limit)
-    importlib.import_module("sklearn.ensemble")  # before threads are counted: it brings its own OpenMP
+    importlib.import_module("sklearn.tree")  # before threads are counted: it brings its own OpenMP
     tasks = [
         (h, q, m)
         for h in range(len(horizons))
@@ -241,8 +241,8 @@ def _ridges(
     """
     forecasts = np.full((len(values), len(PENALTIES)), np.nan)
     mean = np.zeros(len(folds.refit))
-    edges = np.unique(np.concatenate([folds.begin, folds.learned]))
-    blocks = gram_blocks(values, outcome, weight, start[edges]) if len(edges) else np.zeros((0, 0, 0))
+    edges = folds.edges
+    blocks = gram_blocks(values, outcome, weight, start[edges])
     for q in range(len(folds.refit)):
         first, last = np.searchsorted(edges, (folds.begin[q], folds.learned[q]))
         gram = np.zeros(blocks.shape[1:])

@@ -15,14 +15,17 @@ class Folds:
     ----------
     refit : (Q,) int64, sessions on whose close the models are fitted; they forecast from then to the next refit.
     learned : (Q,) int64, targets of sessions before this one are known and used: purged and embargoed.
-    begin : (Q,) int64, first session that is used.
+    begin : (Q,) int64, first session that is used; one of ``edges``.
     end : (Q,) int64, first session of the next refit, or the number of sessions.
+    edges : (E,) int64, 0 and what every quarter's refit would have learned up to: blocks of sessions that no later
+        refit cuts otherwise, so that sums over them stay what they were.
     """
 
     refit: np.ndarray
     learned: np.ndarray
     begin: np.ndarray
     end: np.ndarray
+    edges: np.ndarray
 
 
 def quarter_starts(sessions: np.ndarray) -> np.ndarray:
@@ -50,7 +53,7 @@ def quarterly_folds(
     sessions : (S,) datetime64, ascending.
     usable : (S,) bool, sessions with rows to learn from.
     horizon : sessions the targets reach ahead.
-    window : sessions a refit looks back at most.
+    window : sessions a refit looks back at most; it begins on the next of ``edges``.
     minimum : sessions with rows that the first refit needs.
     embargo : sessions left out between the last target's end and the refit.
 
@@ -65,8 +68,10 @@ def quarterly_folds(
     """
     starts = quarter_starts(sessions)
     learned = starts - horizon - embargo + 1
+    edges = np.concatenate([[0], learned[learned > 0]])
     seen = np.concatenate([[0], np.cumsum(usable)])
     enough = (learned > 0) & (seen[np.maximum(learned, 0)] >= minimum)
     refit, learned = starts[enough], learned[enough]
     end = np.concatenate([refit[1:], [len(sessions)]])[: len(refit)].astype(np.int64)
-    return Folds(refit, learned, np.maximum(learned - window, 0), end)
+    begin = edges[np.searchsorted(edges, learned - window)]
+    return Folds(refit, learned, begin, end, edges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,15 +88,6 @@ def serve(
     moments, used = _moments(
         features, ensemble, outcome - ensemble.premium, entire, groups, shape, -(-horizon // sets)
     )
-        features,
-        ensemble,
-        outcome - ensemble.premium,
-        entire,
-        classes,
-        categories,
-        shape,
-        -(-horizon // sets),
-    )
     corrected = np.full(rows, np.nan)
     band = np.full((rows, 2), np.nan)
     hits = np.full(rows, np.nan)
@@ -108,7 +100,7 @@ def serve(
     correction: Correction | None = None
     refits = set(ensemble.folds.refit.tolist())
     due_before = 0
-    for begin, end in zip(begins, np.append(begins[1:], len(sessions)), strict=True):
+    for begin, end in pairwise(np.append(begins, len(sessions))):
         due = int(features.start[max(0, begin - horizon + 1)])
         oldest = int(features.start[max(0, begin - horizon + 1 - MEMORY)])
         ahead = slice(features.start[begin], features.start[end])

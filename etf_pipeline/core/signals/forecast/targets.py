@@ -6,9 +6,6 @@ import numpy as np
 
 from etf_pipeline.core.risk.volatility import SESSIONS_A_YEAR
 
-HORIZONS = (5, 21, 63)
-"""Sessions ahead."""
-
 FLOOR = 0.25
 """Share of the session's median volatility below which no fund's scale falls: or cash funds would rule the fits."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from etf_pipeline.core.signals.forecast.boosting import BINS, boost
+from etf_pipeline.core.signals.forecast.boosting import boost
 
 SMALLEST_LEAF = 0.02
 """Share of the sample a leaf must hold: returns are mostly noise, and a small leaf learns it by heart."""
+
+TREES = 40
+"""Randomised trees a fit."""
 
 FEWEST_ROWS = 200
 """Rows a leaf must hold however small the sample."""
@@ -50,18 +53,31 @@ def fit_and_forecast(
     leaf = max(FEWEST_ROWS, int(SMALLEST_LEAF * len(binned)))
     if member == "boosting":
         return boost(binned, target, weight, ahead, 60, 0.05, 8, leaf)
-    # Here and not above: a second of import that only a build needs.
-    from sklearn.ensemble import ExtraTreesRegressor
+    return _randomised(binned, target, weight, ahead, leaf // 2, seed)
 
-    model = ExtraTreesRegressor(
-        n_estimators=40,
-        max_leaf_nodes=32,
-        min_samples_leaf=leaf,
-        max_features=0.33,
-        bootstrap=True,
-        max_samples=0.5,
-        random_state=seed,
-        n_jobs=1,
-    )
-    model.fit(binned / np.float32(BINS), target, sample_weight=weight)
-    return np.asarray(model.predict(ahead / np.float32(BINS)), dtype=np.float64)
+
+def _randomised(
+    binned: np.ndarray, target: np.ndarray, weight: np.ndarray, ahead: np.ndarray, leaf: int, seed: int
+) -> np.ndarray:
+    """Mean of ``TREES`` randomised trees, each on its own half of the sample.
+
+    Grown one by one: scikit-learn's forest changes the process's warning filters while it works, which other
+    threads would see.
+    """
+    # Here and not above: a second of import that only a build needs.
+    from sklearn.tree import ExtraTreeRegressor
+
+    draws = np.random.RandomState(seed)
+    sample, asked = binned.astype(np.float32), ahead.astype(np.float32)
+    out = np.zeros(len(ahead))
+    for _ in range(TREES):
+        half = np.sort(draws.permutation(len(binned))[: -(-len(binned) // 2)])
+        tree = ExtraTreeRegressor(
+            max_leaf_nodes=32,
+            min_samples_leaf=leaf,
+            max_features=0.33,
+            random_state=int(draws.randint(2**31 - 1)),
+        )
+        tree.fit(sample[half], target[half], sample_weight=weight[half])
+        out += tree.predict(asked)
+    return out / TREES

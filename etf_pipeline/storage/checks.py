@@ -388,6 +388,31 @@ RULES: tuple[Rule, ...] = (
         "OR changed <> coalesce(len(string_split(displaced, ', ')), 0)",
     ),
     Rule(
+        "signals.forecast",
+        "fitted_before_and_in_order",
+        "A forecast comes from models fitted on its session or before, and its interval has its ends in order.",
+        "error",
+        "SELECT ticker, session FROM signals.forecast WHERE fitted_on > session OR lower_5 > upper_5 "
+        "OR lower_21 > upper_21 OR lower_63 > upper_63",
+    ),
+    Rule(
+        "signals.forecast_models",
+        "weights_of_a_stack",
+        "No weight is negative, those of timing are at most one, and so are those of selection together.",
+        "error",
+        "SELECT session, horizon FROM signals.forecast_models GROUP BY session, horizon, member = 'timing' "
+        "HAVING NOT (min(weight) >= 0 AND sum(weight) <= 1 + 1e-9)",
+    ),
+    Rule(
+        "validation.forecast_bias",
+        "intervals_keep_their_promise",
+        "To date, over all funds, the 80 % intervals of a horizon have held between 75 and 85 % of outcomes.",
+        "warn",
+        "SELECT year, horizon, coverage FROM validation.forecast_bias WHERE asset_class = 'all' AND scope = 'to_date' "
+        "AND verdict <> 'too_short' AND year = (SELECT max(year) FROM validation.forecast_bias) "
+        "AND NOT coverage BETWEEN 0.75 AND 0.85",
+    ),
+    Rule(
         "scoring.component_scores",
         "scores_in_range",
         "Component scores lie between 0 and 100, and there is none of which less than half the measures are known.",

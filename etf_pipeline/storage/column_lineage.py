@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from etf_pipeline.core.scoring.components import COMPONENTS
+from etf_pipeline.core.signals.forecast import FUND_FEATURES
 from etf_pipeline.storage.contracts import CONTRACTS
 
 ColumnSources = Mapping[str, tuple[str, ...]]
@@ -70,6 +71,7 @@ def _component_scores() -> dict[str, tuple[str, ...]]:
 _CLASS = _of("raw.listings", "asset_class")
 _PRICE_BAR = _of(_BAR, *_PRICES, "accepted", "scale", "split", "distribution", "basis")
 _YEAR = ("session", "year", "scope")
+_JUDGED_PARTS = ("raw_", "corrected_", "lower_", "upper_")
 
 
 def _all_of(table: str, sources: tuple[str, ...], *, but: Iterable[str] = KEY) -> dict[str, tuple[str, ...]]:
@@ -179,6 +181,41 @@ def _volume() -> dict[str, tuple[str, ...]]:
 
 RISK_LINEAGE = _risk()
 
+def _forecasts() -> dict[str, ColumnSources]:
+    """Forecasts from every signal and risk measure, and their judgement."""
+    features = tuple(source for table, columns in FUND_FEATURES.items() for source in _of(table, *columns))
+    learned = (
+        *features,
+        *_RETURN,
+        *_MEMBER,
+        *_CLASS,
+        *_of("risk.risk_category", "category"),
+        *_of("risk.regime", "calm_probability", "stress_probability"),
+        *_of("raw.reference_series", "value", "session"),
+    )
+    session = _of("market.sessions", "session")
+    judged = _of(
+        "signals.forecast", *(n for n in CONTRACTS["signals.forecast"].names if n.startswith(_JUDGED_PARTS))
+    )
+    bias = "validation.forecast_bias"
+    return {
+        "signals.forecast": {
+            **_same("market.universe", KEY),
+            "fitted_on": session,
+            **_all_of("signals.forecast", learned, but=(*KEY, "fitted_on")),
+        },
+        "signals.forecast_models": {
+            "session": session,
+            **_all_of("signals.forecast_models", learned, but=("session", "horizon", "member")),
+        },
+        bias: {
+            **dict.fromkeys(_YEAR, session),
+            "asset_class": _CLASS,
+            **_all_of(bias, (*judged, *_RETURN, *_CLASS), but=(*_YEAR, "horizon", "asset_class")),
+        },
+    }
+
+
 COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     "market.sessions": {
         "session": _raw("session"),
@@ -209,6 +246,7 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
         "median_traded_value": _of(_BAR, "close", "volume", "accepted"),
     },
     **RISK_LINEAGE,
+    **_forecasts(),
     "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
     "signals.volume": _volume(),
     "scoring.component_scores": {**_same("market.universe", KEY), **_component_scores()},

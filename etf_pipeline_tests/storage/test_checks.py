@@ -103,6 +103,9 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
                     memory, "validation.hedging", ticker=ticker, estimator=estimator, ratio_to_static=ratio
                 )
         insert(
+            memory, "validation.forecast_bias", asset_class="all", scope="to_date", verdict="skill", coverage=0.81
+        )  # fmt: skip
+        insert(
             memory, "risk.regime", calm_probability=0.7, normal_probability=0.2, stress_probability=0.1,
             two_state_stress_probability=0.3,
         )  # fmt: skip
@@ -133,6 +136,8 @@ A = "WHERE ticker = 'A' AND session = DATE '2026-01-07'"
 MOVED = f"SET session = DATE '{TOO_LATE}' WHERE session = DATE '{LAST_ESTIMATE}' AND ticker = 'A'"
 BEFORE_A_FIT = "SET session = DATE '2026-01-08'"
 BREAKS = (
+    *(("validation.forecast_bias intervals_keep_their_promise", f"UPDATE validation.forecast_bias SET coverage = {c}")
+      for c in (0.74, 0.86)),
     *((f"risk.{t} ends_with_the_fund", f"UPDATE risk.{t} {MOVED}") for t in (
         "volatility", "range_volatility", "beta", "class_beta", "tail", "drawdown", "risk_category")),
     *(("risk.liquidity ends_with_the_fund", f"UPDATE risk.liquidity SET {column} = 0 WHERE session = DATE '{DAYS[9]}'")

@@ -22,9 +22,11 @@ STAND_ALONE = {
     "validation.value_at_risk": {"model", "level"},
     "validation.value_at_risk_exceptions": {"level"},
     "validation.hedging": {"horizon", "benchmark", "estimator"},
+    "signals.forecast_models": {"horizon", "member"},
+    "validation.forecast_bias": {"horizon"},
     "production.published_ranking": {"simulated", "published_at"},
 }
-TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars")}
+TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars"), "raw.reference_series": "raw.macro"}
 EDGES = [
     (table, column, source)
     for table, columns in COLUMN_LINEAGE.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etf_pipeline.storage.contracts.base import Column, Contract, session, ticker
+from etf_pipeline.storage.contracts.forecast import FORECAST_CONTRACTS
 from etf_pipeline.storage.contracts.risk import RISK_CONTRACTS
 from etf_pipeline.storage.contracts.signals import SIGNAL_CONTRACTS
 from etf_pipeline.storage.contracts.validation import VALIDATION_CONTRACTS
@@ -193,6 +194,7 @@ RESEARCH_CONTRACTS = (
     *MARKET_CONTRACTS,
     *RISK_CONTRACTS,
     *SIGNAL_CONTRACTS,
+    *FORECAST_CONTRACTS,
     *STAGE_CONTRACTS,
     *VALIDATION_CONTRACTS,
     *PRODUCTION_CONTRACTS,

@@ -154,7 +154,7 @@ def _derivation(record: ScoreRecord, told: Explanation) -> Table:
 def _rank_interval(connection: duckdb.DuckDBPyConnection, console: Console, ticker: str, day: str) -> None:
     """How sure the rank is, where that was estimated on the session or the last one before it."""
     row = connection.execute(
-        "SELECT session, rank_lower, rank_upper, top_20_probability FROM scoring.rank_uncertainty "
+        "SELECT session, rank_10, rank_90, top_20_probability FROM scoring.rank_uncertainty "
         "WHERE ticker = ? AND session <= ?::DATE ORDER BY session DESC LIMIT 1",
         [ticker, day],
     ).fetchone()

@@ -388,6 +388,24 @@ RULES: tuple[Rule, ...] = (
         "OR changed <> coalesce(len(string_split(displaced, ', ')), 0)",
     ),
     Rule(
+        "scoring.adaptive_weights",
+        "weights_are_slow_weights",
+        "Weights are not negative, sum to one, and move by at most two hundredths in a session.",
+        "error",
+        "SELECT session FROM scoring.adaptive_weights WHERE "
+        "NOT abs(momentum_weight + forecast_weight + risk_weight + volume_weight - 1) <= 1e-9 "
+        "OR NOT least(momentum_weight, forecast_weight, risk_weight, volume_weight) >= 0 "
+        "OR NOT turnover BETWEEN 0 AND 0.02 + 1e-9",
+    ),
+    Rule(
+        "scoring.ablation_gate",
+        "served_on_evidence",
+        "An overlay is served only where it was admitted or kept, gained on the baseline and passes Hansen's test at 0.10.",
+        "error",
+        "SELECT session, overlay FROM scoring.ablation_gate WHERE served <> (decision IN ('admitted', 'kept')) "
+        "OR (served AND NOT coalesce(p_value < 0.1 AND mean_gain > 0, false))",
+    ),
+    Rule(
         "signals.forecast",
         "fitted_before_and_in_order",
         "A forecast comes from models fitted on its session or before, and its interval has its ends in order.",

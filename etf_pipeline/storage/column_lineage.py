@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from etf_pipeline.core.scoring.components import COMPONENTS
 from etf_pipeline.core.signals.forecast import FUND_FEATURES
 from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
 
 ColumnSources = Mapping[str, tuple[str, ...]]
 """column -> the columns it is computed from, each written "schema.asset.column"."""
@@ -45,26 +46,35 @@ _MEMBER = _of("market.universe", "is_member")
 _WEIGHTED = (
     *_of("scoring.component_scores", *(f"{name}_score" for name in COMPONENTS)),
     *_MEMBER,
+    *_of("risk.risk_category", "category"),
 )
 _MEASURES = {
-    "momentum_12_1": "signals.momentum",
-    "volatility_annualised": "risk.volatility",
-    "beta": "risk.beta",
-    "accumulation": "signals.volume",
+    "signals.momentum": COMPONENTS["momentum"],
+    "signals.forecast": COMPONENTS["forecast"],
+    "risk.volatility": ("volatility_annualised",),
+    "risk.beta": ("beta",),
+    "risk.tail": ("cvar_95_annualised",),
+    "risk.drawdown": ("maximum_drawdown_252",),
+    "risk.liquidity": ("amihud_per_million",),
 }
+_ASSET_OF = {getattr(item, "name", item): asset for asset, items in _MEASURES.items() for item in items}
+
+
+def _measure(name: str) -> str:
+    return f"{_ASSET_OF.get(name, 'signals.volume')}.{name}"
 
 
 def _component_scores() -> dict[str, tuple[str, ...]]:
-    columns = {
-        f"{component}_score": (
-            *(f"{_MEASURES[i.name]}.{i.name}" for i in inputs),
-            *_MEMBER,
-        )
-        for component, inputs in COMPONENTS.items()
+    columns: dict[str, tuple[str, ...]] = {
+        "contrast": (*(_measure(i.name) for parts in COMPONENTS.values() for i in parts), *_MEMBER)
     }
-    for measure, asset in _MEASURES.items():
-        for column in (measure, f"{measure}_rank", f"{measure}_count", f"{measure}_percentile"):
-            columns[column] = (*_of(asset, measure), *_MEMBER)
+    for component, inputs in COMPONENTS.items():
+        sources = (*(_measure(item.name) for item in inputs), *_MEMBER)
+        columns |= {f"{component}_{part}": (*sources, *_CLASS) for part in ("score", "average")}
+        columns[f"{component}_known_share"] = sources
+        for item in inputs:
+            columns[item.name] = (_measure(item.name), *_MEMBER)
+            columns[f"{item.name}_score"] = (_measure(item.name), *_MEMBER, *_CLASS)
     return columns
 
 
@@ -164,6 +174,68 @@ def _risk() -> dict[str, ColumnSources]:
     return lineage
 
 
+_PENALISED = {
+    "cvar": _of("risk.tail", "cvar_95_annualised"),
+    "units": _of("signals.volume", "average_daily_units"),
+    "amihud": _of("risk.liquidity", "amihud_per_million"),
+    "silence": _of("risk.liquidity", "zero_volume_sessions", "known_sessions"),
+    "expense": _of("raw.listings", "expense_ratio"),
+    "size": _of("raw.listings", "fund_size"),
+}
+
+
+def _scoring() -> dict[str, ColumnSources]:
+    ranking, adjustments = "scoring.composite_ranking", "scoring.adjustments"
+    category = _of("risk.risk_category", "category")
+    penalised = tuple(source for sources in _PENALISED.values() for source in sources)
+    served = (
+        *_of("scoring.adaptive_weights", *(f"{c}_weight" for c in COMPONENTS)),
+        *_of("scoring.ablation_gate", "served"),
+    )
+    volatility = _of("risk.volatility", "volatility_annualised")
+    confidence = _of("signals.forecast", "confidence_21")
+    known = _of("scoring.component_scores", *(f"{c}_known_share" for c in COMPONENTS))
+    ties = _of("market.universe", "median_traded_value", "ticker")
+    final = (*_WEIGHTED, *penalised, *served)
+    return {
+        ranking: {
+            **_same("market.universe", KEY),
+            "risk_category": category,
+            **{f"{name}_score": _of("scoring.component_scores", f"{name}_score") for name in COMPONENTS},
+            **{
+                f"{name}_{part}": (*_WEIGHTED, *served)
+                for name in COMPONENTS
+                for part in ("adjusted", "weight")
+            },
+            "weights_from": served,
+            **dict.fromkeys(("unadjusted_score", "raw_score"), (*_WEIGHTED, *served)),
+            **{f"{name}_points": sources for name, sources in _PENALISED.items()},
+            "penalty_points": (*penalised, *category),
+            "unknown_inputs": (*penalised, *category),
+            **dict.fromkeys(("final_score", "adaptive_score"), final),
+            "static_score": (*_WEIGHTED, *penalised),
+            "position_size": (*_WEIGHTED, *volatility, *confidence),
+            "confidence": (*_WEIGHTED, *known),
+            "ranked_funds": _WEIGHTED,
+            **dict.fromkeys(
+                ("rank", "rank_in_category"),
+                (*final, *ties),
+            ),
+            "exclusion_reason": (*_of("market.universe", "exclusion_reason"), *_WEIGHTED),
+        },
+        adjustments: {
+            **_same("market.universe", KEY),
+            **{column.name: _PENALISED[name] for name, column in PENALTY_INPUTS.items()},
+            "penalty_share": category,
+            "penalty_total": (*penalised, *category),
+            "position_base": category,
+            "quality_factor": _of("scoring.component_scores", "momentum_score"),
+            "confidence_factor": confidence,
+            "volatility_factor": volatility,
+        },
+    }
+
+
 def _volume() -> dict[str, tuple[str, ...]]:
     value = _of(_BAR, "close", "volume", "accepted")
     units = (*value, *_of(_BAR, "scale", "split", "basis"))
@@ -179,7 +251,89 @@ def _volume() -> dict[str, tuple[str, ...]]:
     }
 
 
+def _weights() -> dict[str, ColumnSources]:
+    """The regimes' weights, and the gate they have to pass."""
+    scores = _of("scoring.component_scores", *(f"{name}_score" for name in COMPONENTS))
+    states = tuple(f"{name}_probability" for name in ("calm", "normal", "stress"))
+    learned = (*scores, *_RETURN, *_of("risk.regime", *states))
+    weights, fits, gate = (
+        "scoring.adaptive_weights",
+        "scoring.adaptive_weight_fits",
+        "scoring.ablation_gate",
+    )
+    session = {"session": _of("market.sessions", "session")}
+    judged = (
+        *scores,
+        *_RETURN,
+        *_of(weights, *(f"{name}_weight" for name in COMPONENTS)),
+        *_of("risk.risk_category", "category"),
+    )
+    decided = _all_of(gate, judged, but=("session", "overlay"))
+    return {
+        weights: {
+            **session,
+            **_all_of(weights, learned, but=("session", *states)),
+            **_same("risk.regime", states),
+        },
+        fits: {**session, **_all_of(fits, learned, but=("session", "regime", "component", "base_weight"))},
+        gate: {
+            **session,
+            **decided,
+            "mean_gain_after_costs": (*judged, *_of("risk.liquidity", "spread")),
+        },
+    }
+
+
 RISK_LINEAGE = _risk()
+
+
+def _evaluation() -> dict[str, ColumnSources]:
+    ranking = _of("scoring.composite_ranking", "unadjusted_score", "raw_score", "final_score")
+    measures = (item.name for inputs in COMPONENTS.values() for item in inputs)
+    scores = _of("scoring.component_scores", *(f"{name}_score" for name in (*COMPONENTS, *measures)))
+    judged, cost = (*scores, *ranking, *_RETURN), _of("risk.liquidity", "spread")
+    labels = (*_YEAR, "signal", "other", "horizon", "lag", "asset_class")
+    years = dict.fromkeys(_YEAR, _of("market.sessions", "session"))
+    evaluation = {**years, **_all_of("validation.signal_evaluation", (*judged, *_CLASS), but=labels)}
+    evaluation["asset_class"] = _CLASS
+    evaluation |= {
+        name: (*evaluation[name], *cost)
+        for name in ("quintile_cost", "quintile_spread_after_costs", "decile_spread_after_costs")
+    }
+    uncertainty, effects = "scoring.rank_uncertainty", "scoring.device_effects"
+    weights = tuple(f"{name}_weight" for name in COMPONENTS)
+    resampled = (
+        *_RETURN,
+        *_of(_BAR, "close", "volume", "accepted"),
+        *_of("scoring.component_scores", *(f"{name}_average" for name in COMPONENTS)),
+        *_of("scoring.composite_ranking", "rank", "penalty_points", *weights),
+        *_CLASS,
+    )
+    compared = (
+        *_of("scoring.composite_ranking", "rank", "unadjusted_score", "raw_score", "static_score"),
+        *_of("scoring.composite_ranking", *(f"{name}_points" for name in _PENALISED)),
+        *_of("scoring.adjustments", "penalty_share"),
+    )
+    return {
+        "validation.signal_evaluation": evaluation,
+        "validation.signal_correlation": {
+            **years,
+            **_all_of("validation.signal_correlation", (*scores, *ranking), but=labels),
+        },
+        "validation.signal_decay": {
+            **years,
+            **_all_of("validation.signal_decay", judged, but=labels),
+        },
+        uncertainty: {
+            **_same("scoring.composite_ranking", (*KEY, "rank")),
+            **_all_of(uncertainty, resampled, but=(*KEY, "rank")),
+        },
+        effects: {
+            **_same("scoring.composite_ranking", ("session", "ranked_funds")),
+            **_all_of(effects, compared, but=("session", "ranked_funds", "device")),
+        },
+    }
+
 
 def _forecasts() -> dict[str, ColumnSources]:
     """Forecasts from every signal and risk measure, and their judgement."""
@@ -247,22 +401,19 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     },
     **RISK_LINEAGE,
     **_forecasts(),
+    **_weights(),
+    **_evaluation(),
     "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
     "signals.volume": _volume(),
     "scoring.component_scores": {**_same("market.universe", KEY), **_component_scores()},
-    "scoring.composite_ranking": {
-        **_same("market.universe", KEY),
-        **dict.fromkeys(("raw_score", "final_score", "confidence", "ranked_funds"), _WEIGHTED),
-        **dict.fromkeys((f"{name}_weight" for name in COMPONENTS), _WEIGHTED),
-        "rank": (*_WEIGHTED, *_of("market.universe", "median_traded_value", "ticker")),
-        "exclusion_reason": (*_of("market.universe", "exclusion_reason"), *_WEIGHTED),
-    },
-    "production.published_ranking": {
-        **_same(
-            "scoring.composite_ranking",
-            (*KEY, "rank", "raw_score", "final_score", "confidence", "exclusion_reason"),
-        ),
-        **_same("scoring.component_scores", (f"{name}_score" for name in COMPONENTS)),
-    },
+    **_scoring(),
+    "production.published_ranking": _same(
+        "scoring.composite_ranking",
+        [
+            n
+            for n in CONTRACTS["production.published_ranking"].names
+            if n not in ("simulated", "published_at")
+        ],
+    ),
 }
 """asset -> its columns' sources. A column that stands alone (a label, the time of writing) has no entry."""

@@ -15,7 +15,10 @@ from etf_pipeline_tests.contract_rows import DAY, insert
 DAYS = [f"2026-01-{day:02d}" for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16)]
 LAST_BAR, LAST_ESTIMATE, TOO_LATE = DAY, DAYS[7], DAYS[8]
 JUDGED = [
-    rule for rule in RULES if rule.table.split(".")[0] in {"risk", "validation"} and rule.name != "contract"
+    rule
+    for rule in RULES
+    if (rule.table.split(".")[0] in {"risk", "validation"} or rule.table == "scoring.ablation_gate")
+    and rule.name != "contract"
 ]
 
 
@@ -103,6 +106,12 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
                     memory, "validation.hedging", ticker=ticker, estimator=estimator, ratio_to_static=ratio
                 )
         insert(
+            memory, "validation.signal_evaluation", mean_ic=0.05, p_value=0.001, adjusted_p_value=0.04, discovered=True
+        )  # fmt: skip
+        insert(memory, "validation.signal_evaluation", mean_ic=-0.05, year=2, discovered=False)
+        insert(memory, "scoring.ablation_gate", decision="kept", p_value=0.05, mean_gain=0.01)
+        insert(memory, "scoring.ablation_gate", overlay="y", decision="refused", served=False, p_value=0.05)
+        insert(
             memory, "validation.forecast_bias", asset_class="all", scope="to_date", verdict="skill", coverage=0.81
         )  # fmt: skip
         insert(
@@ -138,6 +147,9 @@ BEFORE_A_FIT = "SET session = DATE '2026-01-08'"
 BREAKS = (
     *(("validation.forecast_bias intervals_keep_their_promise", f"UPDATE validation.forecast_bias SET coverage = {c}")
       for c in (0.74, 0.86)),
+    *(("scoring.ablation_gate served_on_evidence", f"UPDATE scoring.ablation_gate SET {change}")
+      for change in ("p_value = 0.11 WHERE served", "p_value = NULL WHERE served", "mean_gain = -0.01 WHERE served",
+                     "decision = 'withdrawn' WHERE served", "served = true WHERE overlay = 'y'")),
     *((f"risk.{t} ends_with_the_fund", f"UPDATE risk.{t} {MOVED}") for t in (
         "volatility", "range_volatility", "beta", "class_beta", "tail", "drawdown", "risk_category")),
     *(("risk.liquidity ends_with_the_fund", f"UPDATE risk.liquidity SET {column} = 0 WHERE session = DATE '{DAYS[9]}'")
@@ -196,6 +208,11 @@ BREAKS = (
      "UPDATE validation.hedging SET observations = 2 WHERE estimator = 'kalman'"),
     ("validation.hedging judged_on_the_same_days",
      "UPDATE validation.hedging SET ratio_to_static = 1.1 WHERE estimator = 'static'"),
+    *(("validation.signal_evaluation figures_agree", f"UPDATE validation.signal_evaluation SET {change} WHERE year = 1")
+      for change in ("mean_ic = 1.1", "mean_ic = 'nan'", "adjusted_p_value = 0.0009", "adjusted_p_value = 0.06",
+                     "discovered = false", "adjusted_p_value = NULL, discovered = false")),
+    ("validation.signal_evaluation figures_agree",
+     "UPDATE validation.signal_evaluation SET discovered = true WHERE year = 2"),
 )  # fmt: skip
 
 

@@ -42,8 +42,12 @@ def published_ranking(
 @dg.asset(
     key=["production", "published_snapshot"],
     deps=[
-        dg.AssetKey(["scoring", "composite_ranking"]),
         dg.AssetKey(["production", "published_ranking"]),
+        *(
+            dg.AssetKey(["scoring", name])
+            for name in ("composite_ranking", "rank_uncertainty", "device_effects")
+        ),
+        *(dg.AssetKey(["validation", f"signal_{name}"]) for name in ("evaluation", "correlation", "decay")),
     ],
     group_name="production",
     kinds={"duckdb", "file"},

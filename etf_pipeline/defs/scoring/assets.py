@@ -49,6 +49,7 @@ MIN_KNOWN_SESSIONS = 126
         "liquidity": "risk.liquidity",
         "categories": "risk.risk_category",
     },
+    after=["raw.listings"],
 )
 def component_scores(
     universe: pd.DataFrame,
@@ -119,9 +120,10 @@ def component_scores(
             "forecast": "signals.forecast",
             "volatility": "risk.volatility",
             "adaptive_weights": "scoring.adaptive_weights",
-            "gate": "validation.ablation_gate",
+            "gate": "scoring.ablation_gate",
         }.items()
     },
+    deps=[dg.AssetKey(["raw", "listings"])],
     pool="warehouse",
 )
 def composite_ranking(

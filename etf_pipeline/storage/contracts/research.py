@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from etf_pipeline.core.scoring.rules import COMPONENT_NAMES
 from etf_pipeline.storage.contracts.base import Column, Contract, session, ticker
+from etf_pipeline.storage.contracts.evaluation import EVALUATION_CONTRACTS
 from etf_pipeline.storage.contracts.forecast import FORECAST_CONTRACTS
 from etf_pipeline.storage.contracts.risk import RISK_CONTRACTS
+from etf_pipeline.storage.contracts.scoring import SCORING_CONTRACTS
 from etf_pipeline.storage.contracts.signals import SIGNAL_CONTRACTS
 from etf_pipeline.storage.contracts.validation import VALIDATION_CONTRACTS
+from etf_pipeline.storage.contracts.weights import WEIGHT_CONTRACTS
 
 PRICE = "quote currency a unit"
 SCORE = "0-100"
-
-
-def _standing(item: str) -> tuple[Column, ...]:
-    """Value, rank, number compared and score of one measure among the session's members."""
-    return (
-        Column(item, "DOUBLE", "the measure, unit as in its own table", nullable=True),
-        Column(f"{item}_rank", "INTEGER", "1 is best; NULL without a value", nullable=True),
-        Column(f"{item}_count", "INTEGER", "members with a value", "funds"),
-        Column(f"{item}_percentile", "DOUBLE", "100 is best", SCORE, nullable=True),
-    )
 
 
 MARKET_CONTRACTS = (
@@ -125,45 +119,11 @@ MARKET_CONTRACTS = (
     ),
 )
 
-STAGE_CONTRACTS = (
-    Contract(
-        "scoring.component_scores",
-        "Components as percentiles of that session's universe, and the standing of each measure in them.",
-        "one row a member and session",
-        (
-            ticker(),
-            session(),
-            Column("momentum_score", "DOUBLE", "higher: stronger momentum", SCORE, nullable=True),
-            Column("risk_score", "DOUBLE", "higher: calmer", SCORE, nullable=True),
-            Column("volume_score", "DOUBLE", "higher: more accumulation", SCORE, nullable=True),
-            *(
-                column
-                for item in ("momentum_12_1", "volatility_annualised", "beta", "accumulation")
-                for column in _standing(item)
-            ),
-        ),
-        ("ticker", "session"),
-    ),
-    Contract(
-        "scoring.composite_ranking",
-        "The ranking, the weights it used, and everyone left out with the reason.",
-        "one row a fund and session from its first raw bar on",
-        (
-            ticker(),
-            session(),
-            Column("rank", "INTEGER", "1 is best; NULL for those left out", nullable=True),
-            Column("raw_score", "DOUBLE", "weighted mean of the components", SCORE, nullable=True),
-            Column("final_score", "DOUBLE", "raw score after penalties", SCORE, nullable=True),
-            Column("momentum_weight", "DOUBLE", "weight used; they add up to 1", "0-1", nullable=True),
-            Column("risk_weight", "DOUBLE", "weight used", "0-1", nullable=True),
-            Column("volume_weight", "DOUBLE", "weight used", "0-1", nullable=True),
-            Column("confidence", "DOUBLE", "share of the base weights known", "0-1", nullable=True),
-            Column("ranked_funds", "INTEGER", "funds ranked on the session", "funds"),
-            Column("exclusion_reason", "VARCHAR", "why not ranked; NULL for ranked funds", nullable=True),
-        ),
-        ("ticker", "session"),
-    ),
-)
+PUBLISHED_TOO = (
+    "rank_in_category", "risk_category", "weights_from", "penalty_points", "unknown_inputs", "position_size",
+    *(f"{name}_{part}" for part in ("score", "weight") for name in COMPONENT_NAMES),
+)  # fmt: skip
+"""Columns of the ranking that are part of the record, beside rank, scores and confidence."""
 
 PRODUCTION_CONTRACTS = (
     Contract(
@@ -176,9 +136,7 @@ PRODUCTION_CONTRACTS = (
             Column("rank", "INTEGER", "1 is best; NULL for those left out", nullable=True),
             Column("raw_score", "DOUBLE", "weighted mean of the components", SCORE, nullable=True),
             Column("final_score", "DOUBLE", "raw score after penalties", SCORE, nullable=True),
-            Column("momentum_score", "DOUBLE", "component", SCORE, nullable=True),
-            Column("risk_score", "DOUBLE", "component", SCORE, nullable=True),
-            Column("volume_score", "DOUBLE", "component", SCORE, nullable=True),
+            *(column for column in SCORING_CONTRACTS[1].columns if column.name in PUBLISHED_TOO),
             Column("confidence", "DOUBLE", "share of the base weights known", "0-1", nullable=True),
             Column("exclusion_reason", "VARCHAR", "why not ranked", nullable=True),
             Column("simulated", "BOOLEAN", "true where the market is invented"),
@@ -195,7 +153,9 @@ RESEARCH_CONTRACTS = (
     *RISK_CONTRACTS,
     *SIGNAL_CONTRACTS,
     *FORECAST_CONTRACTS,
-    *STAGE_CONTRACTS,
+    *SCORING_CONTRACTS,
     *VALIDATION_CONTRACTS,
+    *WEIGHT_CONTRACTS,
+    *EVALUATION_CONTRACTS,
     *PRODUCTION_CONTRACTS,
 )

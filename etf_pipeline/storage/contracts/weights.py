@@ -48,7 +48,7 @@ WEIGHT_CONTRACTS = (
         allow_empty=True,
     ),
     Contract(
-        "validation.ablation_gate",
+        "scoring.ablation_gate",
         "Whether each overlay is served: only while it has beaten what is served without it by Hansen's test.",
         "one row a month and overlay",
         (

@@ -22,7 +22,7 @@ from etf_pipeline.storage.panels import return_panel
 
 
 @table_asset(
-    "validation.ablation_gate",
+    "scoring.ablation_gate",
     reads={
         "scores": "scoring.component_scores",
         "weights": "scoring.adaptive_weights",

@@ -110,8 +110,8 @@ def _derivation(record: ScoreRecord, told: Explanation) -> Table:
             if part.component == c.component:
                 standing = record.inputs[part.input]
                 value = format(standing.value, forms[part.input].form).replace("%", " %")
-                place = f"{forms[part.input].label}, {standing.rank} of {standing.count}"
-                table.add_row("", place, value, f"{part.score:.2f}", f"{part.weight:.4f}", "")
+                standing_text = f"{forms[part.input].label}, {standing.rank} of {standing.count}"
+                table.add_row("", standing_text, value, f"{part.score:.2f}", f"{part.weight:.4f}", "")
         if c.component in record.averages:
             percentile = float(flatten(c.score, record.contrast))
             average = (
@@ -191,10 +191,13 @@ def score_record(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -
 
     position = None
     if row["position_size"] is not None:
-        factors = (
-            number(f) for f in ("position_base", "quality_factor", "confidence_factor", "volatility_factor")
+        position = PositionRecord(
+            base=number("position_base"),
+            quality_factor=number("quality_factor"),
+            confidence_factor=number("confidence_factor"),
+            volatility_factor=number("volatility_factor"),
+            size=number("position_size"),
         )
-        position = PositionRecord(*factors, number("position_size"))
     return ScoreRecord(
         ticker=ticker,
         session=day,

@@ -49,7 +49,8 @@ def session_of(
     ]
     for ticker, rank, score, reason in rows:
         insert(
-            connection, "scoring.composite_ranking", ticker=ticker, session=day, rank=rank, raw_score=score, final_score=score,
+            connection, "scoring.composite_ranking", ticker=ticker, session=day, rank=rank, raw_score=score,
+            final_score=score,
             momentum_score=score, momentum_weight=None if rank is None else 1.0, confidence=None if rank is None else 0.35,
             penalty_points=None if rank is None else 0.0, ranked_funds=ranked, exclusion_reason=reason,
         )  # fmt: skip

@@ -485,8 +485,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scoring.composite_ranking",
         "scores_spread_out",
-        "Of 50 funds or more, the newest scores span 45 points from the 5th to the 95th percentile, and no band of 20 points "
-        "holds more than half of them.",
+        "Of 50 funds or more, the newest scores span 45 points from the 5th to the 95th percentile, and no band of 20 "
+        "points holds more than half of them.",
         "warn",
         "WITH newest AS (SELECT session, final_score FROM scoring.composite_ranking WHERE rank IS NOT NULL AND session = "
         "(SELECT max(session) FROM scoring.composite_ranking WHERE rank IS NOT NULL)), "

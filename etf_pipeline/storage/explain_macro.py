@@ -49,10 +49,8 @@ def _steps() -> list[Step]:
         )
         steps.append((4, "penalty", label, value, f"r.{name}_points", "a.penalty_share", lost))
     steps.append((5, "final score", "raw score less penalties", "NULL", "NULL", "NULL", "r.final_score"))
-    steps += [
-        (6, "factor of the position", label, f"a.{column}", *["NULL"] * 3)
-        for column, label in _FACTORS.items()
-    ]  # type: ignore[misc]
+    for column, label in _FACTORS.items():
+        steps.append((6, "factor of the position", label, f"a.{column}", "NULL", "NULL", "NULL"))
     steps.append((7, "position", "product of the factors", "r.position_size", "NULL", "NULL", "NULL"))
     return steps
 

@@ -137,7 +137,8 @@ def test_listings_are_the_newest_facts(warehouse: Warehouse) -> None:
     facts = pd.DataFrame(
         {
             "ticker": ["A"], "name": ["Old name"], "asset_class": ["cash"], "currency": ["AUD"], "listed_on": [DAYS[0]],
-            "delisted_on": [pd.NaT], "is_leveraged": [False], "expense_ratio": [0.002], "fund_size": [np.nan], "former_ticker_of": [None],
+            "delisted_on": [pd.NaT], "is_leveraged": [False], "expense_ratio": [0.002],
+            "fund_size": [np.nan], "former_ticker_of": [None],
         }
     )  # fmt: skip
     append_listings(warehouse, facts, datetime(2025, 1, 1, tzinfo=UTC), "f")

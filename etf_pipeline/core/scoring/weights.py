@@ -36,7 +36,7 @@ def weights_used(
     total = np.zeros(category.shape)
     for name, weight in base_weights.items():
         per_session = np.asarray(weight, dtype=float).reshape(-1, 1)
-        factor = 1.0
+        factor = np.ones(1)
         if multipliers is not None:
             factor = np.array([multipliers[c][name] for c in CATEGORY_NAMES])[codes]
         out[name] = np.where(present[name], per_session * factor, 0.0)

@@ -30,6 +30,7 @@ from etf_pipeline.plots import histogram, markdown_table
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
 from etf_pipeline.storage.panels import panel_axes, read_classes, read_facts
 
+NOTHING = np.array(None, dtype=object)
 MIN_KNOWN_SESSIONS = 126
 """Of the last 252 sessions, on which it is known whether the fund traded: with fewer, its silent days are unknown."""
 
@@ -207,10 +208,10 @@ def composite_ranking(
         tickers,
         np.isfinite(code),
         **{name: np.where(ranked, values, np.nan) for name, values in numbers.items()},
-        **{name: np.where(ranked, text, None) for name, text in texts.items()},
+        **{name: np.where(ranked, text, NOTHING) for name, text in texts.items()},
         ranked_funds=result.ranked[:, None],
         exclusion_reason=np.where(
-            ranked, None, exclusion_reasons(np.nan_to_num(code, nan=0.0).astype(np.int8), result.reason)
+            ranked, NOTHING, exclusion_reasons(np.nan_to_num(code, nan=0.0).astype(np.int8), result.reason)
         ),
     ).astype({"rank": "Int32", "rank_in_category": "Int32"})
     yield dg.Output(ranking, "composite_ranking", metadata=_metadata(ranking, pipeline.source.simulated))

@@ -71,10 +71,10 @@ def across_funds(panel: np.ndarray, eligible: np.ndarray, least: int = 5) -> tup
     -------
     (S,), (S,) float64, NaN for sessions with fewer funds.
     """
-    among = np.where(eligible, panel, np.nan)
-    enough = np.isfinite(among).sum(axis=1) >= least
+    use = eligible & np.isfinite(panel)
     middle, spread = np.full(len(panel), np.nan), np.full(len(panel), np.nan)
-    if enough.any():
-        middle[enough] = np.nanmedian(among[enough], axis=1)
-        spread[enough] = np.nanstd(among[enough], axis=1)
+    for t in np.flatnonzero(use.sum(axis=1) >= least):
+        # Of the known values alone: how sums are grouped depends on the length of what is added.
+        values = panel[t, use[t]]
+        middle[t], spread[t] = np.median(values), np.std(values)
     return middle, spread

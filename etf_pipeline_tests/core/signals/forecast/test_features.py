@@ -109,6 +109,22 @@ def test_across_funds_needs_five():
     assert np.isnan([middle[1], spread[1]]).all()
 
 
+def test_funds_that_are_not_there_yet_change_no_bit():
+    rng = np.random.default_rng(8)
+    panel, eligible = rng.normal(size=(40, 37)), rng.random((40, 37)) < 0.7
+    wider = np.full((40, 90), np.nan)
+    wider[:, ::2][:, :37] = panel
+    there = np.zeros(wider.shape, dtype=bool)
+    there[:, ::2][:, :37] = eligible
+    for narrow, wide in zip(across_funds(panel, eligible), across_funds(wider, there), strict=True):
+        assert narrow.tobytes() == wide.tobytes()
+    one = horizon_scale(np.abs(panel), eligible, 5)
+    assert (
+        one.tobytes()
+        == np.ascontiguousarray(horizon_scale(np.abs(wider), there, 5)[:, ::2][:, :37]).tobytes()
+    )
+
+
 def test_scale_has_a_floor_and_grows_with_the_root_of_the_horizon():
     vol = np.array([[0.001, 0.2, 0.2, np.nan]])
     scale = horizon_scale(vol, np.ones((1, 4), dtype=bool), 63)

@@ -47,10 +47,15 @@ class Market:
     sessions: np.ndarray
 
     def until(self, cut: int) -> Market:
-        cut_down = {k: v[:cut].copy() for k, v in vars(self).items() if k not in ("funds", "classes")}
-        return Market(
-            funds={k: v[:cut].copy() for k, v in self.funds.items()}, classes=self.classes, **cut_down
-        )
+        """As it was: the sessions before ``cut``, and the funds that had been heard of."""
+        heard_of = (self.spanned[:cut] > 0).any(axis=0)
+
+        def part(panel: np.ndarray) -> np.ndarray:
+            return panel[:cut, heard_of].copy() if panel.ndim == 2 else panel[:cut].copy()
+
+        cut_down = {k: part(v) for k, v in vars(self).items() if k not in ("funds", "classes")}
+        funds = {k: part(v) for k, v in self.funds.items()}
+        return Market(funds=funds, classes=self.classes[heard_of], **cut_down)
 
     def forecast(self) -> Forecasts:
         return forecast_returns(
@@ -98,6 +103,8 @@ def market(seed: int, strength: float, sessions: int = 1250, funds: int = 21) ->
     member = rng.random(shape) > 0.02
     member[: sessions // 4, : funds // 4] = False  # listed later
     spanned = np.where(rng.random(shape) < 0.01, 0, 1)
+    spanned[:1050, 5] = 0  # not heard of before
+    member[:1200, 5] = False
     total[spanned == 0] = np.nan
     days = np.arange(np.datetime64("2016-02-01"), np.datetime64("2030-01-01"))
     measures = {"signal": signal, **{f"noise_{k}": rng.normal(size=shape) for k in range(3)}}

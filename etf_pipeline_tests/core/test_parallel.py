@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from etf_pipeline.core import parallel
-from etf_pipeline.core.parallel import over_columns, set_workers, workers
+from etf_pipeline.core.parallel import over_columns, over_tasks, set_workers, workers
 from etf_pipeline.core.risk import rolling_beta
 from etf_pipeline.core.risk.garch import fit_garch, specification
 
@@ -90,3 +91,27 @@ def test_the_numbers_do_not_depend_on_the_number_of_threads() -> None:
     for other in outcomes[1:]:
         for one, two in zip(outcomes[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_tasks_give_their_results_in_order_each_with_one_thread(threads: int) -> None:
+    import sklearn.tree  # noqa: F401  (brings its own OpenMP)
+
+    set_workers(threads)
+
+    def work(task: int) -> tuple[int, set[int]]:
+        return task, {int(library["num_threads"]) for library in threadpool_info()}
+
+    before = threadpool_info()
+    done = over_tasks(work, 9, cost=np.arange(9))
+    assert [task for task, _ in done] == list(range(9))
+    assert all(counts == {1} for _, counts in done)
+    assert threadpool_info() == before
+    assert over_tasks(work, 0) == []
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_task_that_fails_tells_the_caller(threads: int) -> None:
+    set_workers(threads)
+    with pytest.raises(ZeroDivisionError):
+        over_tasks(lambda task: 1 // (task - 4), 9)

@@ -135,7 +135,9 @@ class Forecast(BaseModel):
 
     window: int = Field(2520, ge=504, le=10000, description="sessions a refit looks back at most")
     min_sessions: int = Field(756, ge=252, le=5000, description="sessions the first refit needs")
-    embargo: int = Field(5, ge=0, le=63, description="sessions between the last outcome learned and the refit")
+    embargo: int = Field(
+        5, ge=0, le=63, description="sessions between the last outcome learned and the refit"
+    )
     seed: int = Field(7, ge=0, le=1_000_000, description="of the randomised trees")
 
     @model_validator(mode="after")
@@ -306,7 +308,12 @@ def _config_file() -> Path:
 def _explain(error: Any) -> str:
     """One line for one refused key: its name, value and what is allowed."""
     location = [str(part) for part in error["loc"]]
-    nested: dict[str, type[BaseModel]] = {"windows": Windows, "universe": Universe, "risk": Risk, "forecast": Forecast}
+    nested: dict[str, type[BaseModel]] = {
+        "windows": Windows,
+        "universe": Universe,
+        "risk": Risk,
+        "forecast": Forecast,
+    }
     model = nested.get(location[0], Settings) if len(location) > 1 else Settings
     key = ".".join(location)
     if error["type"] == "extra_forbidden":

@@ -50,7 +50,6 @@ _WEIGHTED = (
 )
 _MEASURES = {
     "signals.momentum": COMPONENTS["momentum"],
-    "signals.forecast": COMPONENTS["forecast"],
     "risk.volatility": ("volatility_annualised",),
     "risk.beta": ("beta",),
     "risk.tail": ("cvar_95_annualised",),
@@ -61,6 +60,8 @@ _ASSET_OF = {getattr(item, "name", item): asset for asset, items in _MEASURES.it
 
 
 def _measure(name: str) -> str:
+    if name.startswith("beyond_risk_"):
+        return f"signals.forecast.corrected_{name.removeprefix('beyond_risk_')}"
     return f"{_ASSET_OF.get(name, 'signals.volume')}.{name}"
 
 

@@ -41,9 +41,13 @@ COMPONENTS: dict[str, tuple[Input, ...]] = {
         Input("trend_t_value", "t-value of the trend", higher_is_better=True, form="+.2f"),
     ),
     "forecast": (
-        Input("corrected_5", "forecast of 5 sessions", higher_is_better=True, form="+.2%"),
-        Input("corrected_21", "forecast of 21 sessions", higher_is_better=True, form="+.2%"),
-        Input("corrected_63", "forecast of 63 sessions", higher_is_better=True, form="+.2%"),
+        Input("beyond_risk_5", "forecast of 5 sessions beyond its risk", higher_is_better=True, form="+.2%"),
+        Input(
+            "beyond_risk_21", "forecast of 21 sessions beyond its risk", higher_is_better=True, form="+.2%"
+        ),
+        Input(
+            "beyond_risk_63", "forecast of 63 sessions beyond its risk", higher_is_better=True, form="+.2%"
+        ),
     ),
     "risk": (
         Input("volatility_annualised", "annualised volatility", higher_is_better=False, form=".1%"),

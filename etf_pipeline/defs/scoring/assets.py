@@ -21,6 +21,7 @@ from etf_pipeline.core.scoring import (
 from etf_pipeline.core.scoring import (
     component_scores as compute_component_scores,
 )
+from etf_pipeline.core.scoring.beyond_risk import beyond_risk
 from etf_pipeline.core.scoring.composite import by_session
 from etf_pipeline.core.validation.ablation_gate import served_on
 from etf_pipeline.defs.resources import Pipeline, PipelineResource
@@ -71,9 +72,15 @@ def component_scores(
     tables = (momentum, volume, forecast, volatility, beta, tail, drawdown, liquidity)
     names = [item.name for parts in COMPONENTS.values() for item in parts]
     inputs = {
-        name: from_long_column(next(t for t in tables if name in t), name, axis, tickers) for name in names
+        name: from_long_column(table, name, axis, tickers)
+        for name in names
+        for table in tables
+        if name in table
     }
     member = from_long_column(universe, "is_member", axis, tickers) == 1.0
+    for horizon in (5, 21, 63):
+        corrected = from_long_column(forecast, f"corrected_{horizon}", axis, tickers)
+        inputs[f"beyond_risk_{horizon}"] = beyond_risk(corrected, inputs["volatility_annualised"], member)
     category = _category_codes(categories, axis, tickers)
     values = _penalty_inputs(axis, tickers, tail, volume, liquidity, pipeline)
     result = compute_component_scores(

@@ -143,7 +143,7 @@ def test_an_inverse_fund_is_as_risky_as_a_geared_one():
 def test_a_missing_measure_lowers_the_confidence_and_too_few_give_no_score():
     inputs = panels()
     inputs["beta"][2, 5] = NAN
-    for name in ("corrected_5", "corrected_21"):
+    for name in ("beyond_risk_5", "beyond_risk_21"):
         inputs[name][3, 6] = NAN
     result = scores_of(inputs)
     assert result.confidence["risk"][2, 5] == 0.75

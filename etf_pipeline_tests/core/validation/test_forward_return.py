@@ -32,7 +32,9 @@ def test_hand_computed():
     assert np.isnan(two[3:]).all()
     at_once = forward_return(returns, spanned, 1, delay=0)[:, 0]
     np.testing.assert_allclose(at_once[1:5], [0.01, 0.02, -0.03, 0.04], rtol=1e-12)
-    assert at_once[0] == 0.0  # no bar is known to be there: bought at the next, which is the last of the horizon
+    assert (
+        at_once[0] == 0.0
+    )  # no bar is known to be there: bought at the next, which is the last of the horizon
     assert np.isnan(at_once[5])
 
 

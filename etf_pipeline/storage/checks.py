@@ -198,6 +198,19 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "signals.market_context",
+        "values_in_range",
+        "Every value is finite, correlations within -1 and 1, dispersion not negative.",
+        "error",
+        _breaking(
+            "signals.market_context",
+            "NOT isfinite({0}) OR dispersion < 0 OR abs(equity_bond_correlation) > 1 "
+            "OR abs(gold_equity_correlation) > 1 OR abs(vix_rates_correlation) > 1",
+            CONTRACTS["signals.market_context"].names[1:],
+            key="session",
+        ),
+    ),
+    Rule(
         "risk.volatility",
         "positive_forecasts",
         "Every forecast is finite and positive; zero only for a price that has never moved.",

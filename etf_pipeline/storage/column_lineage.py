@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from etf_pipeline.core.scoring.components import COMPONENTS
-from etf_pipeline.core.signals.forecast import FUND_FEATURES
+from etf_pipeline.core.signals.forecast import CONTEXT_STATES, FUND_FEATURES
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
 
@@ -346,6 +346,7 @@ def _forecasts() -> dict[str, ColumnSources]:
         *_CLASS,
         *_of("risk.risk_category", "category"),
         *_of("risk.regime", "calm_probability", "stress_probability"),
+        *_of("signals.market_context", *CONTEXT_STATES),
         *_of("raw.reference_series", "value", "session"),
     )
     session = _of("market.sessions", "session")
@@ -406,6 +407,14 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     **_evaluation(),
     "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
     "signals.volume": _volume(),
+    "signals.market_context": {
+        "session": _of("market.sessions", "session"),
+        **dict.fromkeys(
+            ("equity_bond_correlation", "gold_equity_correlation"), (*_RETURN, *_MEMBER, *_CLASS)
+        ),
+        "vix_rates_correlation": _of("raw.reference_series", "value", "session"),
+        "dispersion": (*_RETURN, *_MEMBER),
+    },
     "scoring.component_scores": {**_same("market.universe", KEY), **_component_scores()},
     **_scoring(),
     "production.published_ranking": _same(

@@ -64,3 +64,21 @@ def test_sound_rows_pass(connection: duckdb.DuckDBPyConnection, name: str) -> No
 def test_broken_rows_are_found(connection: duckdb.DuckDBPyConnection, name: str, change: str) -> None:
     connection.execute(f"UPDATE {RULE[name].table} SET {change}")
     assert connection.execute(RULE[name].offenders).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("values", "offenders"),
+    [
+        ({"equity_bond_correlation": -1.0, "dispersion": 0.0}, 0),
+        ({}, 0),
+        ({"dispersion": -0.01}, 1),
+        *(({f"{pair}_correlation": 1.01}, 1) for pair in ("equity_bond", "gold_equity", "vix_rates")),
+        *(({name: float("nan")}, 1) for name in CONTRACTS["signals.market_context"].names[1:]),
+    ],
+)
+def test_a_market_context_that_cannot_be_is_found(values: dict[str, float], offenders: int) -> None:
+    rule = next(r for r in RULES if r.table == "signals.market_context" and r.name == "values_in_range")
+    with duckdb.connect() as memory:
+        ensure_schema(memory)
+        insert(memory, "signals.market_context", **values)
+        assert len(memory.execute(rule.offenders).fetchall()) == offenders

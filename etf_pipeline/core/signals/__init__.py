@@ -3,6 +3,7 @@
 from etf_pipeline.core.signals.divergence import DivergencePanel, divergence
 from etf_pipeline.core.signals.efficiency_ratio import EfficiencyPanel, efficiency_ratio
 from etf_pipeline.core.signals.hull_trend import HullTrendPanel, hull_trend
+from etf_pipeline.core.signals.market_context import MarketContext, market_context
 from etf_pipeline.core.signals.momentum import MomentumPanel, momentum
 from etf_pipeline.core.signals.money_flow import MoneyFlowPanel, money_flow
 from etf_pipeline.core.signals.on_balance_volume import OnBalancePanel, on_balance_volume
@@ -23,6 +24,7 @@ __all__ = [
     "DivergencePanel",
     "EfficiencyPanel",
     "HullTrendPanel",
+    "MarketContext",
     "MomentumPanel",
     "MoneyFlowPanel",
     "OnBalancePanel",
@@ -36,6 +38,7 @@ __all__ = [
     "efficiency_ratio",
     "hull_trend",
     "local_linear_trend",
+    "market_context",
     "momentum",
     "money_flow",
     "on_balance_volume",

@@ -10,6 +10,7 @@ from etf_pipeline.core.market.long import from_long_column
 from etf_pipeline.core.risk.category import RISK_CATEGORIES
 from etf_pipeline.core.signals import momentum as compute_momentum
 from etf_pipeline.core.signals.forecast import (
+    CONTEXT_STATES,
     FUND_FEATURES,
     HORIZONS,
     MEMBERS,
@@ -17,6 +18,7 @@ from etf_pipeline.core.signals.forecast import (
     Forecasts,
     across_funds,
     causal_score,
+    context_state,
     forecast_returns,
     macro_state,
 )
@@ -48,6 +50,7 @@ MEDIANS = ("risk_adjusted_momentum", "return_21", "volatility_annualised", "draw
         "sessions": dg.AssetIn(["market", "sessions"]),
         "momentum": dg.AssetIn(["signals", "momentum"]),
         "volume": dg.AssetIn(["signals", "volume"]),
+        "market_context": dg.AssetIn(["signals", "market_context"]),
         "volatility": dg.AssetIn(["risk", "volatility"]),
         "beta": dg.AssetIn(["risk", "beta"]),
         "tail": dg.AssetIn(["risk", "tail"]),
@@ -66,6 +69,7 @@ def return_forecasts(
     sessions: pd.DataFrame,
     momentum: pd.DataFrame,
     volume: pd.DataFrame,
+    market_context: pd.DataFrame,
     volatility: pd.DataFrame,
     beta: pd.DataFrame,
     tail: pd.DataFrame,
@@ -96,7 +100,7 @@ def return_forecasts(
     settings = pipeline.settings.forecast
     forecasts = forecast_returns(
         funds,
-        _market(funds, eligible, regime, pipeline, panel),
+        _market(funds, eligible, market_context, regime, pipeline, panel),
         eligible=eligible,
         volatility={
             h: funds["volatility_5_annualised" if h == min(HORIZONS) else "volatility_annualised"]
@@ -133,14 +137,16 @@ def _panel(table: pd.DataFrame, column: str, panel: ReturnPanel) -> np.ndarray:
 def _market(
     funds: dict[str, np.ndarray],
     eligible: np.ndarray,
+    market_context: pd.DataFrame,
     regime: pd.DataFrame,
     pipeline: PipelineResource,
     panel: ReturnPanel,
 ) -> dict[str, np.ndarray]:
-    """The market's state: its funds in the middle and apart, its regime, and series from abroad."""
+    """The market's state: its funds in the middle, how it goes together, its regime, and series from abroad."""
     state = {f"median_{name}": causal_score(across_funds(funds[name], eligible)[0]) for name in MEDIANS}
-    state["dispersion_return_21"] = causal_score(across_funds(funds["return_21"], eligible)[1])
     days = pd.DatetimeIndex(panel.sessions)
+    known = market_context.set_index("session").reindex(days)
+    state |= context_state({name: known[name].to_numpy(dtype=float) for name in CONTEXT_STATES})
     for name in ("calm_probability", "stress_probability"):
         state[name] = 2.0 * regime.set_index("session")[name].reindex(days).to_numpy(dtype=float) - 1.0
     return state | macro_state(read_reference(pipeline.warehouse), panel.sessions)

@@ -1,4 +1,4 @@
-"""Signals of each fund at each close, from its own past and the market fund's."""
+"""Signals of each fund at each close, from its own past and the market fund's; and of the market as a whole."""
 
 from __future__ import annotations
 
@@ -99,5 +99,35 @@ SIGNAL_CONTRACTS = (
             ),
         ),
         KEY,
+    ),
+    Contract(
+        "signals.market_context",
+        "How the market goes together: correlations over 63 sessions, NULL with fewer than 42 known pairs of changes.",
+        "one row a session with a value",
+        (
+            session(),
+            _signal(
+                "equity_bond_correlation",
+                "daily returns of the market fund and of the mean member of class fixed_income",
+                "-1 to 1",
+            ),
+            _signal(
+                "gold_equity_correlation",
+                "daily returns of the market fund and of the mean commodity member (gold, silver, oil on the ASX)",
+                "-1 to 1",
+            ),
+            _signal(
+                "vix_rates_correlation",
+                "daily changes of the VIX and the American ten-year yield on days both have, held back two sessions",
+                "-1 to 1",
+            ),
+            _signal(
+                "dispersion",
+                "standard deviation across members of their returns of 21 sessions; NULL with fewer than five",
+                "fraction",
+            ),
+        ),
+        ("session",),
+        allow_empty=True,
     ),
 )

@@ -10,10 +10,17 @@ from etf_pipeline.core.signals.forecast.features import (
 )
 from etf_pipeline.core.signals.forecast.forecast import HORIZONS, ForecastRules, Forecasts, forecast_returns
 from etf_pipeline.core.signals.forecast.inputs import FUND_FEATURES
-from etf_pipeline.core.signals.forecast.market_state import MACRO_STATES, across_funds, macro_state
+from etf_pipeline.core.signals.forecast.market_state import (
+    CONTEXT_STATES,
+    MACRO_STATES,
+    across_funds,
+    context_state,
+    macro_state,
+)
 from etf_pipeline.core.signals.forecast.served import ServedForecast, serve
 
 __all__ = [
+    "CONTEXT_STATES",
     "FUND_FEATURES",
     "HORIZONS",
     "MACRO_STATES",
@@ -27,6 +34,7 @@ __all__ = [
     "as_known",
     "causal_score",
     "change",
+    "context_state",
     "feature_table",
     "forecast_returns",
     "macro_state",

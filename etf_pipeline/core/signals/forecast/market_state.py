@@ -36,6 +36,19 @@ MACRO_STATES = (
 """American closes come after the Australian one of the same date: one session back. Yields and credit spreads are
 published on the next American day: two. The exchange rate is held back one as well, as it may be fixed in London."""
 
+CONTEXT_STATES = (
+    "equity_bond_correlation",
+    "gold_equity_correlation",
+    "vix_rates_correlation",
+    "dispersion",
+)
+"""Columns of signals.market_context that are part of the state."""
+
+
+def context_state(context: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The ``CONTEXT_STATES``, each (S,) against its own past: within +-3, NaN where unknown."""
+    return {name: causal_score(context[name]) for name in CONTEXT_STATES}
+
 
 def macro_state(
     series: Mapping[str, tuple[np.ndarray, np.ndarray]], sessions: np.ndarray

@@ -185,3 +185,11 @@ def test_the_forecast_knows_every_column_against_its_own_past():
         assert np.isfinite(state[name][400:]).all()
     cut = context_state({name: values[:500].copy() for name, values in columns.items()})
     assert all(cut[name].tobytes() == state[name][:500].tobytes() for name in CONTEXT_STATES)
+
+
+def test_funds_that_are_not_there_yet_change_no_bit_of_the_mean():
+    rng = np.random.default_rng(8)
+    daily, held = rng.normal(size=(60, 37)), rng.random((60, 37)) < 0.7
+    wider, there = np.full((60, 90), np.nan), np.ones((60, 90), dtype=bool)
+    wider[:, ::2][:, :37], there[:, ::2][:, :37] = daily, held
+    assert mean_return(wider, there).tobytes() == mean_return(daily, held).tobytes()

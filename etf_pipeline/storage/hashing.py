@@ -15,7 +15,7 @@ from etf_pipeline.storage.contracts.base import Contract
 def content_hash(frame: pd.DataFrame, contract: Contract) -> str:
     """32 hex digits over the contract's columns, volatile ones left out, rows in key order.
 
-    Floats enter bit for bit (every NaN as one NaN), dates as whole days, text as UTF-8.
+    Floats enter bit for bit (every NaN as one NaN, minus zero as zero), dates as whole days, text as UTF-8.
     """
     columns = [c for c in contract.columns if not c.volatile]
     # A categorical sorts by the order of its categories, which is no fact.
@@ -43,6 +43,7 @@ def _column_bytes(series: pd.Series, kind: str) -> bytes:
         return series.to_numpy(dtype="datetime64[us]").astype("<i8").tobytes()
     values = series.to_numpy(dtype="<f8", na_value=np.nan).copy()
     values[np.isnan(values)] = np.nan
+    values += 0.0  # minus zero becomes zero: DuckDB's compression does not keep them apart
     return values.tobytes()
 
 

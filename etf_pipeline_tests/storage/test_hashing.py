@@ -89,6 +89,11 @@ def test_the_same_facts_in_another_dress(same: pd.DataFrame) -> None:
     assert hashed(same) == hashed(facts())
 
 
+def test_minus_zero_is_zero() -> None:
+    """DuckDB's compression gives back one where the other was stored."""
+    assert hashed(changed("value", 0, -0.0)) == hashed(changed("value", 0, 0.0))
+
+
 def test_every_nan_is_one_nan() -> None:
     other = np.array([0x7FF8_0000_0000_0BAD, 0xFFF8_0000_0000_0000], dtype=np.uint64).view(np.float64)
     assert np.isnan(other).all()

@@ -221,6 +221,25 @@ def read_reference(warehouse: Warehouse) -> dict[str, tuple[np.ndarray, np.ndarr
     }
 
 
+def read_as_known(warehouse: Warehouse, fact: str, sessions: np.ndarray, tickers: np.ndarray) -> np.ndarray:
+    """(S, N) float64: a numeric fact of raw.listings as it was known on each session, NaN before it was.
+
+    For facts that follow success, as a fund's size does: today's value would tell the past who was going to win.
+    """
+    with warehouse.read() as connection:
+        rows = connection.execute(
+            f"SELECT ticker, known_at::DATE, {fact} FROM raw.listings WHERE NOT withdrawn ORDER BY known_at"  # noqa: S608
+        ).fetchall()
+    out = np.full((len(sessions), len(tickers)), np.nan)
+    columns = {ticker: column for column, ticker in enumerate(tickers)}
+    days = np.asarray(sessions, dtype="datetime64[D]")
+    for ticker, known, value in rows:
+        if ticker in columns:
+            begin = int(np.searchsorted(days, np.datetime64(known, "D")))
+            out[begin:, columns[ticker]] = np.nan if value is None else value
+    return out
+
+
 def column_of(tickers: np.ndarray, ticker: str) -> int:
     """Where ``ticker`` stands among sorted ``tickers``.
 

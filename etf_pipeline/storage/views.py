@@ -129,8 +129,9 @@ VIEWS: tuple[str, ...] = (
     """
     CREATE OR REPLACE VIEW main.latest_ranking AS
     WITH newest AS (SELECT max(session) AS session FROM scoring.composite_ranking WHERE rank IS NOT NULL)
-    SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, k.category AS risk_category, r.rank_in_category, r.final_score,
-           r.raw_score, r.penalty_points, r.momentum_score, r.forecast_score, r.risk_score, r.volume_score, r.confidence,
+    SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, k.category AS risk_category, r.rank_in_category,
+           r.final_score, r.raw_score, r.penalty_points, r.momentum_score, r.forecast_score, r.risk_score,
+           r.volume_score, r.confidence,
            r.position_size, r.weights_from, r.unknown_inputs, m.momentum_12_1, f.corrected_21 AS forecast_21,
            v.volatility_annualised, b.beta, u.median_traded_value, r.exclusion_reason, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated

@@ -12,7 +12,15 @@ import pytest
 
 from etf_pipeline.storage.bitemporal import append_fetch, append_listings
 from etf_pipeline.storage.connection import Warehouse
-from etf_pipeline.storage.panels import NoBarsError, column_of, panel_axes, read_facts, read_raw_market
+from etf_pipeline.storage.panels import (
+    NoBarsError,
+    column_of,
+    panel_axes,
+    read_as_known,
+    read_facts,
+    read_raw_market,
+)
+from etf_pipeline_tests.contract_rows import insert
 from etf_pipeline_tests.storage.test_bitemporal import DAYS, bars, fetch, moment
 
 HOLIDAY = pd.Timestamp("2024-01-26")
@@ -166,3 +174,14 @@ def test_a_benchmark_without_bars_names_what_to_set() -> None:
             match=rf"benchmark {missing} has no accepted bar: set benchmark \(--benchmark, ETF_BENCHMARK\).*\.AX",
         ):
             column_of(tickers, missing)
+
+
+def test_a_fact_that_follows_success_is_unknown_before_it_was_known(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    with warehouse.write() as connection:
+        for known, size in (("2026-01-07 09:00", 20e6), ("2026-01-09 09:00", 90e6)):
+            insert(connection, "raw.listings", ticker="A", known_at=known, fund_size=size, withdrawn=False)
+    days = np.array(["2026-01-06", "2026-01-07", "2026-01-08", "2026-01-09"], dtype="datetime64[D]")
+    got = read_as_known(warehouse, "fund_size", days, np.array(["A", "B"]))
+    np.testing.assert_array_equal(got[:, 0], [np.nan, 20e6, 20e6, 90e6])
+    assert np.isnan(got[:, 1]).all()

@@ -259,6 +259,9 @@ def component_scores(
     present = {name: np.isfinite(panel) for name, panel in percentiles.items()}
     base = {name: rules.base_weights[name] for name in percentiles}
     used = weights_used(base, rules.multipliers, codes, present)
+    if "momentum" in present:
+        # A fund without momentum is not ranked: see ``composite.REQUIRED``.
+        used = {name: np.where(present["momentum"], weight, np.nan) for name, weight in used.items()}
     kept = np.ones(member.shape) if penalty_points is None else 1.0 - penalty_points / 100.0
     sharpness = contrast(percentiles, used, kept, rules.spread)
     scores = {name: sharpen(panel, sharpness[:, None]) for name, panel in percentiles.items()}

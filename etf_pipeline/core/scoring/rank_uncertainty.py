@@ -96,6 +96,7 @@ def rank_uncertainty(
     groups: Groups,
     *,
     peers: PeerRules,
+    contrast: np.ndarray | None = None,
     rules: ResampleRules | None = None,
     components: Mapping[str, tuple[Input, ...]] = COMPONENTS,
 ) -> RankUncertainty:
@@ -118,6 +119,7 @@ def rank_uncertainty(
     rank : (S, N) int, 0 where not ranked.
     sessions : (S,) datetime64; rows : (R,) int64, the sessions asked for.
     groups : asset classes of the N funds; peers : how far percentiles are taken among them.
+    contrast : (S,) float64, of each session, see ``contrast.contrast``; 1 by default.
     components : what each component is made of.
 
     Returns
@@ -178,6 +180,8 @@ def rank_uncertainty(
     stratum, length = _blocks(chosen)
     result = [np.full(shape, np.nan) for _ in range(5)]
 
+    sharpness = np.ones(len(total_return)) if contrast is None else np.asarray(contrast, dtype=float)
+
     def work(which: np.ndarray) -> None:
         for r in which:
             t = rows[r]
@@ -192,7 +196,7 @@ def rank_uncertainty(
                 np.ascontiguousarray(daily[:, t + 1 - chosen.lookback : t + 1, funds]),
                 chosen.edges, stratum, length, starts,
                 np.ascontiguousarray(average[:, t, funds]), np.ascontiguousarray(weight[:, t, funds]),
-                left[t, funds], own[t, funds], component_of, shares,
+                left[t, funds], sharpness[t], own[t, funds], component_of, shares,
                 class_of[funds], _class_weights(names, average[:, t, funds], class_of[funds], classes, peers),
                 places, score_sums,
             )  # fmt: skip

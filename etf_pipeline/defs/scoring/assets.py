@@ -23,13 +23,14 @@ from etf_pipeline.core.scoring import (
 )
 from etf_pipeline.core.scoring.beyond_risk import beyond_risk
 from etf_pipeline.core.scoring.composite import by_session
+from etf_pipeline.core.scoring.contrast import flatten
 from etf_pipeline.core.validation.ablation_gate import served_on
 from etf_pipeline.defs.resources import Pipeline, PipelineResource
 from etf_pipeline.defs.table_asset import table_asset, table_out
 from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import histogram, markdown_table
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
-from etf_pipeline.storage.panels import panel_axes, read_classes, read_facts
+from etf_pipeline.storage.panels import panel_axes, read_as_known, read_classes, read_facts
 
 NOTHING = np.array(None, dtype=object)
 MIN_KNOWN_SESSIONS = 126
@@ -80,7 +81,8 @@ def component_scores(
     member = from_long_column(universe, "is_member", axis, tickers) == 1.0
     for horizon in (5, 21, 63):
         corrected = from_long_column(forecast, f"corrected_{horizon}", axis, tickers)
-        inputs[f"beyond_risk_{horizon}"] = beyond_risk(corrected, inputs["volatility_annualised"], member)
+        risks = (inputs["volatility_annualised"], inputs["beta"])
+        inputs[f"beyond_risk_{horizon}"] = beyond_risk(corrected, risks, member)
     category = _category_codes(categories, axis, tickers)
     values = _penalty_inputs(axis, tickers, tail, volume, liquidity, pipeline)
     result = compute_component_scores(
@@ -180,7 +182,8 @@ def composite_ranking(
     position = position_size(
         ranked,
         category,
-        component["momentum"],
+        # What the contrast of a session adds is no quality of the fund.
+        flatten(component["momentum"], np.nan_to_num(panel(scores, "contrast"), nan=1.0)),
         panel(forecast, "confidence_21"),
         panel(volatility, "volatility_annualised"),
         rules.position,
@@ -255,7 +258,7 @@ def _penalty_inputs(
     liquidity: pd.DataFrame,
     pipeline: Pipeline,
 ) -> dict[str, np.ndarray]:
-    """What each penalty looks at, as panels; expense ratio and size are the newest known of each fund."""
+    """What each penalty looks at, as panels. Size is what was known on the session, the expense ratio the newest known."""
     facts = read_facts(pipeline.warehouse)[0].set_index("ticker").reindex(tickers)
     silent = from_long_column(liquidity, "zero_volume_sessions", axis, tickers)
     known = from_long_column(liquidity, "known_sessions", axis, tickers)
@@ -265,7 +268,7 @@ def _penalty_inputs(
         "amihud": from_long_column(liquidity, "amihud_per_million", axis, tickers),
         "silence": np.where(known >= MIN_KNOWN_SESSIONS, silent, np.nan),
         "expense": np.broadcast_to(facts["expense_ratio"].to_numpy(dtype=float), silent.shape),
-        "size": np.broadcast_to(facts["fund_size"].to_numpy(dtype=float), silent.shape),
+        "size": read_as_known(pipeline.warehouse, "fund_size", axis, tickers),
     }
 
 

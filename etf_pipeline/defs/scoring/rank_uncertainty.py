@@ -63,6 +63,7 @@ def rank_uncertainty(
         rows,
         fund_groups(classes, names),
         peers=pipeline.rules.peers,
+        contrast=_contrast(scores, panel.sessions),
         rules=rules,
     )
     frame = to_long(
@@ -80,6 +81,12 @@ def rank_uncertainty(
     return dg.Output(
         frame, metadata={"first_20": dg.MetadataValue.md(markdown_table(newest.drop(columns="session")))}
     )
+
+
+def _contrast(scores: pd.DataFrame, sessions: np.ndarray) -> np.ndarray:
+    """(S,) contrast of each session; 1 on those without scores."""
+    found = scores.groupby("session")["contrast"].first()
+    return found.reindex(pd.DatetimeIndex(sessions.astype("datetime64[s]"))).fillna(1.0).to_numpy()
 
 
 @table_asset(

@@ -27,7 +27,7 @@ PENALTY_INPUTS = {
     "amihud": _optional("amihud_per_million", "mean |return| for each million traded", "fraction a million"),
     "silence": _optional("zero_volume_sessions", "of the last 252 without trade", "sessions"),
     "expense": _optional("expense_ratio", "newest known", "fraction a year"),
-    "size": _optional("fund_size", "newest known", "quote currency"),
+    "size": _optional("fund_size", "as known on the session; NULL before it was", "quote currency"),
 }
 """The value each penalty looks at."""
 

@@ -57,8 +57,12 @@ class Correction:
     ) -> np.ndarray:
         """Corrected forecast less the premium. Index -1 of a class or category stands for unknown, the last."""
         level = self.pooled[LEVEL] + self.by_class[classes, 0] + self.by_category[categories, 0]
+        return level + self.pooled[TIMING] * timing + self.slopes(classes, categories) * selection
+
+    def slopes(self, classes: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        """What the selection is multiplied by, 0 to 1: how much of it past forecasts support."""
         slope = self.pooled[SELECTION] + self.by_class[classes, 1] + self.by_category[categories, 1]
-        return level + self.pooled[TIMING] * timing + np.clip(slope, 0.0, 1.0) * selection
+        return np.clip(slope, 0.0, 1.0)
 
 
 class Moments:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from etf_pipeline.core.market.calendar import month_starts
-from etf_pipeline.core.signals.forecast.correction import SELECTION, Correction, Moments
+from etf_pipeline.core.signals.forecast.correction import Correction, Moments
 from etf_pipeline.core.signals.forecast.ensemble import LIMIT, EnsembleForecast
 from etf_pipeline.core.signals.forecast.features import FeatureTable
 from etf_pipeline.core.signals.forecast.interval import MEMORY, ConformalBands
@@ -36,7 +36,7 @@ class ServedForecast:
     raw, corrected : (R,), the ensemble's forecast and what is left of it.
     lower, upper : (R,), interval that should hold 80 % of outcomes.
     hit_rate : (R,), share of the fund's past corrected forecasts with the right sign, drawn to its class's.
-    confidence : (R,) 0 to 1: share of the ensemble's selection that past forecasts support, times the share of the
+    confidence : (R,) 0 to 1: share of the ensemble's selection that the correction keeps, times the share of the
         fund's features that are known.
     corrections : (month's first session, coefficients) in force from then on, renewed at each refit.
 
@@ -111,7 +111,7 @@ def serve(
         corrected[ahead] = ensemble.premium[ahead] + correction.apply(
             *parts, classes[ahead], categories[ahead]
         )
-        confidence[ahead] = correction.believed[SELECTION] * features.known_share[ahead]
+        confidence[ahead] = correction.slopes(classes[ahead], categories[ahead]) * features.known_share[ahead]
         new = np.flatnonzero(remembered[due_before:due]) + due_before
         new = new[np.isfinite(band[new, 0])]
         inside.adapt((outcome[new] < band[new, 0]) | (outcome[new] > band[new, 1]))

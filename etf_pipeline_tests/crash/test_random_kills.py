@@ -118,7 +118,7 @@ def wait_for(moment: Moment, process: BaseProcess, log: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_thirty_random_kills(spawn: Spawn, tmp_path: Path) -> None:
     random_numbers = random.Random(SEED)
     warehouse = Warehouse(tmp_path / "killed")

@@ -18,19 +18,24 @@ SESSIONS = ["2026-02-17", "2026-02-18", "2026-02-19", "2026-02-20", "2026-02-23"
 TABLE = "production.published_ranking"
 
 
+def market(directory: Path, day: str) -> Pipeline:
+    """Four years of history: enough for a ranking, and each of the many runs here recomputes all of it."""
+    return small_market(directory, day, start="2022-01-04")
+
+
 @pytest.fixture(scope="module")
 def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """Operated as in life: history at go-live, then each evening its session, the future unknown."""
     directory = tmp_path_factory.mktemp("daily")
-    run(small_market(directory, GO_LIVE), "build")
+    run(market(directory, GO_LIVE), "build")
     for day in SESSIONS:
-        run(small_market(directory, day), "daily", [day])
-    return small_market(directory, SESSIONS[-1])
+        run(market(directory, day), "daily", [day])
+    return market(directory, SESSIONS[-1])
 
 
 def test_daily_equals_range(one_by_one: Pipeline, tmp_path: Path) -> None:
-    run(small_market(tmp_path, GO_LIVE), "build")
-    whole = small_market(tmp_path, SESSIONS[-1])
+    run(market(tmp_path, GO_LIVE), "build")
+    whole = market(tmp_path, SESSIONS[-1])
     run(whole, "daily", SESSIONS)
     a = rows(one_by_one.warehouse, TABLE).drop(columns="published_at").sort_values(["session", "ticker"])
     b = rows(whole.warehouse, TABLE).drop(columns="published_at").sort_values(["session", "ticker"])
@@ -45,9 +50,9 @@ def test_the_record_agrees_with_research_on_an_unrevised_market(one_by_one: Pipe
 
 def test_the_record_outlives_a_restatement(tmp_path: Path) -> None:
     """What was said stays said; drift shows where research now differs."""
-    run(small_market(tmp_path, GO_LIVE), "build")
+    run(market(tmp_path, GO_LIVE), "build")
     day = SESSIONS[0]
-    pipeline = small_market(tmp_path, day)
+    pipeline = market(tmp_path, day)
     run(pipeline, "daily", [day])
     said = table_hash(pipeline.warehouse, TABLE)
     ranked = rows(pipeline.warehouse, TABLE, "rank = 1")["ticker"].iloc[0]
@@ -63,26 +68,26 @@ def test_the_record_outlives_a_restatement(tmp_path: Path) -> None:
 
 
 def test_a_session_that_is_not_over_is_refused(tmp_path: Path) -> None:
-    run(small_market(tmp_path, GO_LIVE), "build")
+    run(market(tmp_path, GO_LIVE), "build")
     with pytest.raises(
         dg.Failure, match=r"session 2026-02-17 is not final: the last final session is 2026-02-16"
     ):
-        run(small_market(tmp_path, GO_LIVE), "daily", ["2026-02-17"])
+        run(market(tmp_path, GO_LIVE), "daily", ["2026-02-17"])
 
 
 def test_a_gap_between_build_and_daily_is_filled(one_by_one: Pipeline, tmp_path: Path) -> None:
     """Go-live long ago, nothing run since: the first daily run brings in all that was missed."""
-    run(small_market(tmp_path, "2025-11-03"), "build")
-    late = small_market(tmp_path, SESSIONS[-1])
+    run(market(tmp_path, "2025-11-03"), "build")
+    late = market(tmp_path, SESSIONS[-1])
     run(late, "daily", [SESSIONS[-1]])
     where = f"session = DATE '{SESSIONS[-1]}'"
     assert table_hash(late.warehouse, TABLE, where) == table_hash(one_by_one.warehouse, TABLE, where)
 
 
 def test_a_session_of_which_most_funds_are_missing_is_not_published(tmp_path: Path) -> None:
-    run(small_market(tmp_path, GO_LIVE), "build")
+    run(market(tmp_path, GO_LIVE), "build")
     day = SESSIONS[0]
-    pipeline = small_market(tmp_path, day)
+    pipeline = market(tmp_path, day)
     whole = pipeline.source
 
     class Partial:

@@ -19,7 +19,7 @@ from etf_pipeline_tests.harness import (
 )
 
 # Ordinary days, the fiscal year's end, and days just after the market-wide stress of the simulation.
-SIMULATED_CUTS = ["2018-06-29", "2020-03-16", "2022-07-01", "2024-05-27", "2025-12-31"]
+SIMULATED_CUTS = ["2018-06-29", "2020-03-16", "2024-05-27"]
 # Around defects of the real file: a repaired consolidation, prints, holes, the 2008 volumes.
 REAL_CUTS = ["2011-01-06", "2020-05-05"]
 

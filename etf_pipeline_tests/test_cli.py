@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def test_rank_prints_the_best_first_and_says_that_it_is_simulated(etf: Callable[
     assert printed.code == 0
     assert printed.out.startswith("SIMULATED MARKET")
     assert f"Ranking at the close of {LAST}" in printed.out
-    shown = [line.split("│")[1:4] for line in printed.out.splitlines() if ".SIM │" in line]
+    shown = [line.split("│")[1:4] for line in printed.out.splitlines() if re.search(r"\.SIM +│", line)]
     assert [cells[0].strip() for cells in shown][:3] == ["1", "2", "3"]
     assert "illiquid: too little of it is traded" in printed.out
     assert "etf explain TICKER" in printed.out

@@ -34,7 +34,7 @@ SESSION = "2026-02-20"
 STAGES = ("ingest", "market", "risk", "signals", "scoring", "validation", "production")
 ASSETS = {key.path[-1] for key in defs.resolve_asset_graph().get_all_asset_keys()}
 # Dagster draws only what lies in the window, and fits the graph to the window's width.
-WINDOW = {"width": 4000, "height": 2600}
+WINDOW = {"width": 2600, "height": 9000}
 # These two are many boxes one above the other: the README's picture shows them closed.
 CLOSED_IN_PICTURE = ("risk", "validation")
 # Groups and assets by name (a box's text goes on with counts and states; a long name has its middle left out).

@@ -34,7 +34,7 @@ SESSION = "2026-02-20"
 STAGES = ("ingest", "market", "risk", "signals", "scoring", "validation", "production")
 ASSETS = {key.path[-1] for key in defs.resolve_asset_graph().get_all_asset_keys()}
 # Dagster draws only what lies in the window, and fits the graph to the window's width.
-WINDOW = {"width": 2600, "height": 9000}
+WINDOW = {"width": 3000, "height": 11500}
 # These two are many boxes one above the other: the README's picture shows them closed.
 CLOSED_IN_PICTURE = ("risk", "validation")
 # Groups and assets by name (a box's text goes on with counts and states; a long name has its middle left out).
@@ -129,11 +129,11 @@ def test_every_edge_of_the_open_graph_runs_to_the_right(page: Page, ui: Ui) -> N
         if left[source["path"][-1]] >= left[node["assetKey"]["path"][-1]]
     ]
     assert not wrong
-    # No stage reaches over into the columns of a later one; market may share its last column, and risk, whose
-    # leaves nothing reads yet, is held by the edges above.
-    assert right["ingest"] <= left["market"] < left["risk"]
+    # Stages begin one after the other. Dagster draws what little reads beside its reader (the reference series, far inside
+    # market), and what nothing reads in a column of its own (leaves of risk and of scoring), so boxes may overlap there.
+    starts = [left[stage] for stage in ("ingest", "market", "risk", "signals", "scoring", "production")]
+    assert starts == sorted(set(starts))
     assert max(right["market"], right["signals"]) <= left["scoring"]
-    assert right["scoring"] <= left["production"]
     assert right["market"] <= left["validation"]
 
 

@@ -87,12 +87,10 @@ class Standing:
     Attributes
     ----------
     score : (S, N) float64, mid-rank percentile, 100 is best; NaN for non-members and missing values.
-    rank : (S, N) int32, 1 is best, equal values share the better rank; 0 where there is no score.
     count : (S,) int32, members with a value.
     """
 
     score: np.ndarray
-    rank: np.ndarray
     count: np.ndarray
 
 
@@ -151,9 +149,7 @@ def cross_section(values: np.ndarray, member: np.ndarray, *, higher_is_better: b
     percentile = 50.0 * (below + last + 1) / np.maximum(count, 1)[:, None]
     score = np.empty(values.shape)
     np.put_along_axis(score, order, percentile, axis=1)
-    rank = np.empty(values.shape, dtype=np.int32)
-    np.put_along_axis(rank, order, (count[:, None] - last).astype(np.int32), axis=1)
-    return Standing(np.where(compared, score, np.nan), np.where(compared, rank, np.int32(0)), count)
+    return Standing(np.where(compared, score, np.nan), count)
 
 
 def peer_scores(

@@ -5,9 +5,12 @@ python -m etf_pipeline.kernels
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 from etf_pipeline.kernel_cache import cache_folder
@@ -24,21 +27,18 @@ def is_compiled() -> bool:
 
 
 def compile_kernels(tell: Callable[[str], None] | None = None) -> None:
-    """Compile what the pipeline runs, in several processes; does nothing where that has been done before.
+    """Compile what the pipeline runs, on all processors; does nothing where that has been done before.
 
-    Processes, because compilation holds the interpreter's lock. ``tell`` is called with a line if there is work to do. A
-    process that fails leaves its kernels to be compiled when they are first used.
+    In processes, because compilation holds the interpreter's lock. ``tell`` is called with a line if there is work to do.
+    Parts that fail leave their kernels to be compiled when they are first used.
     """
     if is_compiled():
         return
     if tell:
         tell("compiling the numeric kernels, once for this version: about half a minute")
-    running = [
-        subprocess.Popen([sys.executable, "-m", "etf_pipeline.kernels", name])  # noqa: S603
-        for name in PARTS
-    ]
-    codes = [process.wait() for process in running]
-    if not any(codes):
+    # A process of its own: this one may have threads, and what it starts from must be importable.
+    code = subprocess.call([sys.executable, "-m", "etf_pipeline.kernels", *PARTS])  # noqa: S603
+    if code == 0:
         cache_folder().mkdir(parents=True, exist_ok=True)
         (cache_folder() / _MARK).touch()
 
@@ -222,14 +222,39 @@ def _forecast() -> None:
 PARTS: dict[str, Callable[[], None]] = {
     "volatility": _volatility,
     "tails_and_liquidity": _tails_and_liquidity,
-    "beta": _beta,
-    "signals": _signals,
     "quality": _quality,
+    "beta": _beta,
     "forecast": _forecast,
-    "weights": _weights,
     "evaluation": _evaluation,
+    "signals": _signals,
+    "weights": _weights,
 }
-"""What is compiled side by side."""
+"""What is compiled side by side; the longest first."""
+
+
+_LIBRARIES = [
+    "etf_pipeline.core.risk",
+    "etf_pipeline.core.scoring.rank_uncertainty",
+    "etf_pipeline.core.signals",
+    "etf_pipeline.core.signals.forecast.boosting",
+    "etf_pipeline.core.validation.signal_evaluation",
+]
+
+
+def _compile(name: str) -> None:
+    PARTS[name]()
+
+
+def _side_by_side(names: Sequence[str]) -> None:
+    """Compile the named parts on all processors, in processes that import the libraries once between them."""
+    if len(names) == 1:
+        _compile(names[0])
+        return
+    server = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    if hasattr(os, "fork"):
+        server.set_forkserver_preload(_LIBRARIES)
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(names)), mp_context=server) as pool:
+        list(pool.map(_compile, names))
 
 
 def _say(line: str) -> None:
@@ -237,11 +262,11 @@ def _say(line: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compile the named parts; without names whatever is missing, side by side."""
-    if not arguments:
+    """Compile the named parts; without names whatever is missing."""
+    if arguments:
+        _side_by_side(arguments)
+    else:
         compile_kernels(_say)
-    for name in arguments:
-        PARTS[name]()
 
 
 if __name__ == "__main__":

@@ -77,22 +77,19 @@ def test_numba_already_imported_is_told_too(core: Path, monkeypatch: pytest.Monk
 
 
 class Compiler:
-    """Stands in for the processes that compile: remembers what it was asked, and ends as told."""
+    """Stands in for the process that compiles: remembers what it was asked, and ends as told."""
 
     def __init__(self, code: int) -> None:
         self.code, self.asked = code, []
 
-    def __call__(self, command: list[str]) -> Compiler:
-        self.asked.append(command[-1])
-        return self
-
-    def wait(self) -> int:
+    def __call__(self, command: list[str]) -> int:
+        self.asked.extend(command[3:])
         return self.code
 
 
 def test_every_part_is_compiled_once(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler, said = Compiler(0), []
-    monkeypatch.setattr(kernels.subprocess, "Popen", compiler)
+    monkeypatch.setattr(kernels.subprocess, "call", compiler)
     assert not kernels.is_compiled()
     kernels.compile_kernels(said.append)
     kernels.compile_kernels(said.append)
@@ -101,13 +98,20 @@ def test_every_part_is_compiled_once(core: Path, monkeypatch: pytest.MonkeyPatch
     assert len(said) == 1
 
 
-def test_a_part_that_fails_is_tried_again(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_fail_are_tried_again(core: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = Compiler(1)
-    monkeypatch.setattr(kernels.subprocess, "Popen", compiler)
+    monkeypatch.setattr(kernels.subprocess, "call", compiler)
     kernels.compile_kernels()
     assert not kernels.is_compiled()
     kernels.compile_kernels()
     assert len(compiler.asked) == 2 * len(kernels.PARTS)
+
+
+def test_a_process_of_its_own_tells_of_failure() -> None:
+    command = [sys.executable, "-m", "etf_pipeline.kernels", "quality", "no such part"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "no such part" in ended.stderr
 
 
 def test_a_named_part_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_daily_is_materialised_for_a_session_by_hand(
     page.screenshot(pictures / "launch.png")
     page.click("Launch 1 run", "button")
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     runs = []
     while time.monotonic() < deadline:
         runs = ui.runs("daily")

@@ -206,6 +206,48 @@ def _weights() -> None:
     superior_predictive_ability(returns[:, 0], replications=10)
 
 
+def _significance() -> None:
+    from etf_pipeline.core.validation.effective_trials import effective_trials
+    from etf_pipeline.core.validation.factor_alpha import factor_alphas
+    from etf_pipeline.core.validation.overfitting import probability_of_backtest_overfitting
+    from etf_pipeline.core.validation.sharpe_difference import resampled_sharpe_difference, sharpe_difference
+
+    returns = _returns()[0]
+    sharpe_difference(returns[:, 0], returns[:, 1], replications=10)
+    resampled_sharpe_difference(returns[:, 0], returns[:, 1], 5.0, 10, seed=0)
+    probability_of_backtest_overfitting(returns, blocks=4)
+    effective_trials(returns)
+    factor_alphas(returns, returns[:, :0], replications=10)
+
+
+def _backtest() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.portfolio.costs import TradingCosts
+    from etf_pipeline.core.validation.backtest import backtest, best_ranked, month_ends, trading_market
+    from etf_pipeline.core.validation.parameter_sweep import rank_by_score, ranking_inputs, stability
+    from etf_pipeline.core.validation.random_portfolios import random_portfolios
+
+    returns, _, days = _returns()
+    close, ones = 10.0 * np.cumprod(1.0 + returns, axis=0), np.ones(returns.shape)
+    tickers, none = np.array(["A", "B", "C"]), ones < 0
+    costs = TradingCosts(0.001 * ones, 1e-6 * ones)
+    market = trading_market(
+        days, tickers, close, close, ~none, ones, ones, 0.0 * ones, none, costs, basis="as_traded"
+    )
+    rows = month_ends(days)
+    rank = np.broadcast_to(np.arange(1, 4), returns.shape)
+    backtest(market, best_ranked(rank, rows, top=2))
+    drawn = random_portfolios(market, rank[rows], rows, top=2, draws=2)
+    stability(drawn.returns, np.array([[1], [0]]))
+    scores = {"momentum": 50.0 + returns[rows]}
+    inputs = ranking_inputs(rows, scores, ones[rows] > 0, rank[rows] - 1, 0.0, ones[rows], tickers)
+    rank_by_score(
+        inputs.scores, inputs.category, inputs.penalty, inputs.rankable, inputs.tie_order, np.ones((3, 4)), True,
+        np.zeros(inputs.rankable.shape, dtype=np.int64),
+    )  # fmt: skip
+
+
 def _forecast() -> None:
     import numpy as np
 
@@ -228,6 +270,8 @@ PARTS: dict[str, Callable[[], None]] = {
     "evaluation": _evaluation,
     "signals": _signals,
     "weights": _weights,
+    "significance": _significance,
+    "backtest": _backtest,
 }
 """What is compiled side by side; the longest first."""
 

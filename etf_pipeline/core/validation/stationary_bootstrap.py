@@ -7,6 +7,7 @@ block is a difference of two prefix sums, so that a resample costs as many opera
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -18,10 +19,13 @@ _WORTH_SHARING = 2e6
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_UNIT = 1.0 / 9007199254740992.0
 
 
-def resampled_means(values: np.ndarray, block_length: float, replications: int, seed: int) -> np.ndarray:
-    """Means of stationary-bootstrap resamples, all series resampled by the same blocks.
+def resampled_means(
+    values: np.ndarray, block_length: float, replications: int, seed: int, *, circular: bool = False
+) -> np.ndarray:
+    """Means of block-bootstrap resamples, all series resampled by the same blocks.
 
     Parameters
     ----------
@@ -30,6 +34,7 @@ def resampled_means(values: np.ndarray, block_length: float, replications: int, 
     replications : B, how many resamples.
     seed : every replicate draws from a stream of its own, named by seed and number, so that the result
         depends neither on the number of workers nor on B.
+    circular : blocks are all of one length, the last cut short (Politis and Romano 1992), instead of geometric ones.
 
     Returns
     -------
@@ -47,36 +52,84 @@ def resampled_means(values: np.ndarray, block_length: float, replications: int, 
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
         raise ValueError(f"a resample needs (T, K) finite values, T at least 1; given is shape {x.shape}")
-    if not block_length >= 1:
-        raise ValueError(f"the mean block length must be at least 1 observation, not {block_length}")
+    law = block_law(block_length, circular)
     centre = x.mean(axis=0)
     # Deviations: the prefix sums stay small, and a difference of two loses no digits.
-    ring = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(np.tile(x - centre, (2, 1)), axis=0)])
+    ring = prefix_sums(x - centre)
     out = np.empty((replications, x.shape[1]))
 
     def work(replicates: np.ndarray) -> None:
-        _means(ring, block_length, np.uint64(seed), replicates, out)
+        if x.shape[1] == 4:
+            _means_of_four(ring, law, np.uint64(seed), replicates, out)
+        else:
+            _means(ring, law, np.uint64(seed), replicates, out)
 
-    if replications * len(x) * x.shape[1] / block_length < _WORTH_SHARING:
+    share_replicates(work, replications, replications * x.size / block_length)
+    out += centre
+    return out
+
+
+def resampled_t_values(values: np.ndarray, block_length: float, replications: int, seed: int) -> np.ndarray:
+    """How many of its own standard errors the mean of each resample lies from the mean of the series.
+
+    Parameters
+    ----------
+    As ``resampled_means``, whose resamples they are.
+
+    Returns
+    -------
+    (B, K) float64; 0 where a resample has no error, its blocks having all the same mean.
+
+    Notes
+    -----
+    Blocks are independent, so that the squared error of a resample's mean m is the sum over its blocks of
+    ``(s - l m)**2`` over T squared, with s the sum and l the length of a block (Götze and Künsch 1996, Annals of
+    Statistics 24, 1914-1933). That the error is itself uncertain shows in the tails.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
+        raise ValueError(f"a resample needs (T, K) finite values, T at least 1; given is shape {x.shape}")
+    law = block_law(block_length, circular=False)
+    ring = prefix_sums(x - x.mean(axis=0))
+    out = np.empty((replications, x.shape[1]))
+
+    def work(replicates: np.ndarray) -> None:
+        _t_values(ring, law, np.uint64(seed), replicates, out)
+
+    share_replicates(work, replications, replications * x.size / block_length)
+    return out
+
+
+def prefix_sums(deviations: np.ndarray) -> np.ndarray:
+    """Prefix sums (2T + 1, K) of series (T, K) gone through twice."""
+    twice = np.cumsum(np.concatenate([deviations, deviations]), axis=0)
+    return np.concatenate([np.zeros((1, deviations.shape[1])), twice])
+
+
+def share_replicates(work: Callable[[np.ndarray], None], replications: int, sums: float) -> None:
+    """Call ``work(numbers)`` until each replicate has been done, on all cores where ``sums``, block sums, are many."""
+    if sums < _WORTH_SHARING:
         work(np.arange(replications))
     else:
         over_columns(work, replications)
-    return out + centre
 
 
-def resample_indices(observations: int, block_length: float, replicate: int, seed: int) -> np.ndarray:
+def resample_indices(
+    observations: int, block_length: float, replicate: int, seed: int, *, circular: bool = False
+) -> np.ndarray:
     """(T,) int64: the observations that make up one replicate of ``resampled_means``, written out. The reference."""
     indices = np.empty(observations, dtype=np.int64)
-    _indices(block_length, np.uint64(seed), replicate, indices)
+    _indices(block_law(block_length, circular), np.uint64(seed), replicate, indices)
     return indices
 
 
-def optimal_block_length(values: np.ndarray) -> float:
+def optimal_block_length(values: np.ndarray, *, circular: bool = False) -> float:
     """Mean block length of the stationary bootstrap that estimates the variance of the mean best.
 
     Parameters
     ----------
     values : (T,) float64 without NaN.
+    circular : for blocks of one length, as in ``resampled_means``.
 
     Returns
     -------
@@ -85,7 +138,8 @@ def optimal_block_length(values: np.ndarray) -> float:
     Notes
     -----
     Politis and White (2004), Econometric Reviews 23, 53-70, corrected by Patton, Politis and White (2009),
-    28, 372-375. The same numbers as ``arch.bootstrap.optimal_block_length``.
+    28, 372-375. The same numbers as ``arch.bootstrap.optimal_block_length``. The error of circular blocks is two thirds
+    of the squared one of stationary blocks, which is all that sets the two apart.
     """
     x = np.asarray(values, dtype=np.float64)
     count = len(x)
@@ -112,7 +166,9 @@ def optimal_block_length(values: np.ndarray) -> float:
     variance = covariance[0] + 2.0 * float(weight @ covariance[1 : lags + 1])
     if variance == 0:
         return 1.0
-    best = (slope * slope / (variance * variance) * count) ** (1.0 / 3.0)
+    # 2 slope**2 / D with D = 2 variance**2 (stationary) or 4/3 variance**2 (circular).
+    curvature = (1.5 if circular else 1.0) * slope * slope / (variance * variance)
+    best = (curvature * count) ** (1.0 / 3.0)
     return max(1.0, min(best, math.ceil(min(3.0 * math.sqrt(count), count / 3.0))))
 
 
@@ -143,18 +199,25 @@ def long_run_variance(values: np.ndarray, block_length: float) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _uniform(state: np.uint64) -> tuple[np.uint64, float]:
-    """Next state and a draw in [0, 1): splitmix64 (Steele, Lea and Flood 2014)."""
+def _bits(state: np.uint64) -> tuple[np.uint64, np.int64]:
+    """Next state and 53 random bits: splitmix64 (Steele, Lea and Flood 2014)."""
     state = state + _GOLDEN
     z = state
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
     z = z ^ (z >> np.uint64(31))
-    return state, float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return state, np.int64(z >> np.uint64(11))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _uniform(state: np.uint64) -> tuple[np.uint64, float]:
+    """Next state and a draw in [0, 1)."""
+    state, bits = _bits(state)
+    return state, float(bits) * _UNIT
 
 
 @njit(cache=True, nogil=True)
-def _stream(seed: np.uint64, replicate: int) -> np.uint64:
+def stream(seed: np.uint64, replicate: int) -> np.uint64:
     """Where a replicate's stream begins: a mix of both numbers, so that streams are far apart."""
     z = (seed + np.uint64(1)) * _MIX_2 + np.uint64(replicate) * _GOLDEN
     z = (z ^ (z >> np.uint64(33))) * _MIX_1
@@ -162,52 +225,171 @@ def _stream(seed: np.uint64, replicate: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _block(state: np.uint64, observations: int, log_stay: float, left: int) -> tuple[np.uint64, int, int]:
-    """Next state, where a block begins, and its length, no longer than what is ``left`` to fill."""
+def draw_block(state: np.uint64, observations: int, law: float, left: int) -> tuple[np.uint64, int, int]:
+    """Next state, where a block begins, and its length by ``block_law``, no longer than what is ``left`` to fill."""
     state, u = _uniform(state)
     start = min(int(u * observations), observations - 1)
-    if log_stay == -np.inf:
+    if law > 0.0:
+        return state, start, min(int(law), left)
+    if law == -np.inf:
         return state, start, 1
     state, u = _uniform(state)
-    length = 1.0 + math.floor(math.log(1.0 - u) / log_stay)
+    length = 1.0 + math.floor(math.log(1.0 - u) / law)
+    return state, start, left if length > left else int(length)
+
+
+def block_law(block_length: float, circular: bool) -> float:
+    """How long blocks are, in one number: the logarithm of the probability that one goes on, or their fixed length.
+
+    Parameters
+    ----------
+    circular : all blocks are of ``block_length``, rounded; else lengths are geometric with this mean.
+
+    Raises
+    ------
+    ValueError : a block length below 1.
+    """
+    if not block_length >= 1:
+        raise ValueError(f"the mean block length must be at least 1 observation, not {block_length}")
+    if circular:
+        return float(round(block_length))
+    return math.log(1.0 - 1.0 / block_length) if block_length > 1.0 else -math.inf
+
+
+@njit(cache=True, nogil=True)
+def length_table(law: float) -> np.ndarray:
+    """Lengths of blocks by the leading bits of their draw, so that few logarithms need be taken.
+
+    Returns
+    -------
+    (1024,) int32: the length where all draws of this 1024th of the unit interval give the same, else 0.
+    """
+    table = np.zeros(1024, np.int32)
+    if law == -np.inf:
+        table[:] = 1
+    elif law > 0.0:
+        table[:] = min(law, 2.0**31 - 1.0)
+    else:
+        # From 2**31 on a block fills any series, and 1 - u = 0 at the very end has no logarithm.
+        for i in range(1023):
+            least = 1.0 + math.floor(math.log(1.0 - i / 1024.0) / law)
+            most = 1.0 + math.floor(math.log(1.0 - (i + 1.0) / 1024.0) / law)
+            if least == most and most < 2.0**31:
+                table[i] = int(least)
+    return table
+
+
+@njit(cache=True, nogil=True, inline="always")
+def next_block(
+    state: np.uint64, observations: int, law: float, table: np.ndarray, left: int
+) -> tuple[np.uint64, int, int]:
+    """``draw_block`` with the table of lengths at hand."""
+    state, u = _uniform(state)
+    start = min(int(u * observations), observations - 1)
+    if law > 0.0 or law == -np.inf:
+        return state, start, min(int(table[0]), left)
+    state, bits = _bits(state)
+    known = int(table[bits >> 43])
+    if known > 0:
+        return state, start, min(known, left)
+    length = 1.0 + math.floor(math.log(1.0 - float(bits) * _UNIT) / law)
     return state, start, left if length > left else int(length)
 
 
 @njit(cache=True, nogil=True)
-def _log_stay(block_length: float) -> float:
-    return math.log(1.0 - 1.0 / block_length) if block_length > 1.0 else -np.inf
-
-
-@njit(cache=True, nogil=True)
-def _means(
-    ring: np.ndarray, block_length: float, seed: np.uint64, replicates: np.ndarray, out: np.ndarray
-) -> None:
+def _means(ring: np.ndarray, law: float, seed: np.uint64, replicates: np.ndarray, out: np.ndarray) -> None:
     """Means of the named replicates from the prefix sums (2T + 1, K) of the series gone through twice."""
     observations = (len(ring) - 1) // 2
     series = ring.shape[1]
-    log_stay = _log_stay(block_length)
+    table = length_table(law)
+    begins, ends = np.empty(observations, np.uint32), np.empty(observations, np.uint32)
     total = np.empty(series)
     for r in replicates:
-        total[:] = 0.0
-        state = _stream(seed, r)
-        left = observations
+        state = stream(seed, r)
+        left, blocks = observations, 0
         while left > 0:
-            state, start, length = _block(state, observations, log_stay, left)
-            for k in range(series):
-                total[k] += ring[start + length, k] - ring[start, k]
+            state, start, length = next_block(state, observations, law, table, left)
+            begins[blocks], ends[blocks] = start, start + length
             left -= length
+            blocks += 1
+        total[:] = 0.0
+        j = 0
+        # Four blocks a pass, in their order: the sums are the same, and are fetched and kept a quarter as often.
+        while j + 4 <= blocks:
+            a, b = ring[begins[j]], ring[ends[j]]
+            c, d = ring[begins[j + 1]], ring[ends[j + 1]]
+            e, f = ring[begins[j + 2]], ring[ends[j + 2]]
+            g, h = ring[begins[j + 3]], ring[ends[j + 3]]
+            for k in range(series):
+                total[k] = total[k] + (b[k] - a[k]) + (d[k] - c[k]) + (f[k] - e[k]) + (h[k] - g[k])
+            j += 4
+        while j < blocks:
+            a, b = ring[begins[j]], ring[ends[j]]
+            for k in range(series):
+                total[k] += b[k] - a[k]
+            j += 1
         for k in range(series):
             out[r, k] = total[k] / observations
 
 
 @njit(cache=True, nogil=True)
-def _indices(block_length: float, seed: np.uint64, replicate: int, out: np.ndarray) -> None:
+def _means_of_four(
+    ring: np.ndarray, law: float, seed: np.uint64, replicates: np.ndarray, out: np.ndarray
+) -> None:
+    """``_means`` of four series, those of a Sharpe difference, whose sums need not be kept in memory."""
+    observations = (len(ring) - 1) // 2
+    table = length_table(law)
+    for r in replicates:
+        state = stream(seed, r)
+        left = observations
+        a = b = c = d = 0.0
+        while left > 0:
+            state, start, length = next_block(state, observations, law, table, left)
+            begin, end = np.uint64(start), np.uint64(start + length)  # not negative: no index from the end
+            a += ring[end, 0] - ring[begin, 0]
+            b += ring[end, 1] - ring[begin, 1]
+            c += ring[end, 2] - ring[begin, 2]
+            d += ring[end, 3] - ring[begin, 3]
+            left -= length
+        out[r, 0], out[r, 1] = a / observations, b / observations
+        out[r, 2], out[r, 3] = c / observations, d / observations
+
+
+@njit(cache=True, nogil=True)
+def _t_values(ring: np.ndarray, law: float, seed: np.uint64, replicates: np.ndarray, out: np.ndarray) -> None:
+    """``resampled_t_values`` of the named replicates; the series have mean zero."""
+    observations = (len(ring) - 1) // 2
+    series = ring.shape[1]
+    table = length_table(law)
+    total, square, weighted = np.empty(series), np.empty(series), np.empty(series)
+    for r in replicates:
+        total[:], square[:], weighted[:] = 0.0, 0.0, 0.0
+        squared_length = 0.0
+        state = stream(seed, r)
+        left = observations
+        while left > 0:
+            state, start, length = next_block(state, observations, law, table, left)
+            a, b = ring[start], ring[start + length]
+            for k in range(series):
+                moved = b[k] - a[k]
+                total[k] += moved
+                square[k] += moved * moved
+                weighted[k] += length * moved
+            squared_length += float(length) * length
+            left -= length
+        for k in range(series):
+            mean = total[k] / observations
+            variance = square[k] - 2.0 * mean * weighted[k] + mean * mean * squared_length
+            out[r, k] = total[k] / math.sqrt(variance) if variance > 1e-12 * square[k] else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _indices(law: float, seed: np.uint64, replicate: int, out: np.ndarray) -> None:
     observations = len(out)
-    log_stay = _log_stay(block_length)
-    state = _stream(seed, replicate)
+    state = stream(seed, replicate)
     filled = 0
     while filled < observations:
-        state, start, length = _block(state, observations, log_stay, observations - filled)
+        state, start, length = draw_block(state, observations, law, observations - filled)
         for i in range(length):
             out[filled + i] = (start + i) % observations
         filled += length

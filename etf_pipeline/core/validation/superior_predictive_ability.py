@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from etf_pipeline.core.validation.stationary_bootstrap import (
     long_run_variance,
     optimal_block_length,
     resampled_means,
+    share_replicates,
 )
 
 
@@ -101,28 +103,59 @@ def spa_from_means(
     """
     count = len(gain)
     mean = gain.mean(axis=0)
-    error = np.sqrt(long_run_variance(gain, block_length) / count)
-    varies = error > 1e-12 * np.abs(gain).max(axis=0, initial=0.0)
+    error, varies = standard_errors(gain, block_length)
     if not varies.any():
         nan = float("nan")
         return SuperiorPredictiveAbility(nan, nan, nan, nan, mean, 0, block_length, count)
     scale = np.where(varies, error, 1.0) if studentised else np.ones(len(mean))
     score = np.where(varies, mean / scale, -np.inf)
     best = int(np.argmax(score))
-    centres = {
-        "lower": np.maximum(mean, 0.0),
-        "consistent": np.where(mean >= -error * np.sqrt(2.0 * np.log(np.log(count))), mean, 0.0),
-        "upper": mean,
-    }
-    p_values = {
-        name: float((((means - centre) / scale)[:, varies].max(axis=1) > score[best]).mean())
-        for name, centre in centres.items()
-    }
+    centres = np.array([np.maximum(mean, 0.0), null_centre(mean, error, count), mean])
+    largest = np.empty((len(means), 3))
+    kept = np.flatnonzero(varies)
+    resamples = np.ascontiguousarray(means)
+
+    def work(replicates: np.ndarray) -> None:
+        _largest(resamples, centres, scale, kept, replicates, largest)
+
+    share_replicates(work, len(means), float(means.size))
+    lower, consistent, upper = (largest > score[best]).mean(axis=0).tolist()
     return SuperiorPredictiveAbility(
-        **p_values,
+        lower,
+        consistent,
+        upper,
         statistic=float(score[best]),
         mean_gain=mean,
         best=best,
         block_length=float(block_length),
         observations=count,
     )
+
+
+def standard_errors(gain: np.ndarray, block_length: float) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) standard errors of the mean gains (T, K) by ``long_run_variance``, and whether each gain varies at all."""
+    error = np.sqrt(long_run_variance(gain, block_length) / len(gain))
+    return error, error > 1e-12 * np.abs(gain).max(axis=0, initial=0.0)
+
+
+def null_centre(mean: np.ndarray, error: np.ndarray, observations: int) -> np.ndarray:
+    """(K,) what Hansen's consistent null takes off the resampled means: nothing of those hopelessly bad."""
+    return np.where(mean >= -error * np.sqrt(2.0 * np.log(np.log(observations))), mean, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _largest(
+    means: np.ndarray,
+    centres: np.ndarray,
+    scale: np.ndarray,
+    kept: np.ndarray,
+    replicates: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Largest ``(mean - centre) / scale`` of the candidates kept, for each replicate named and each centre."""
+    for r in replicates:
+        for c in range(len(centres)):
+            most = -np.inf
+            for k in kept:
+                most = max(most, (means[r, k] - centres[c, k]) / scale[k])
+            out[r, c] = most

@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-export NUMBA_CACHE_DIR ?= $(CURDIR)/warehouse/.cache/numba
 export DAGSTER_HOME ?= $(CURDIR)
 export PYTHONWARNINGS ?= ignore::DeprecationWarning
 # dagster.yaml says the same; this also keeps its empty log folders out of the checkout.
@@ -19,7 +18,7 @@ help:
 	@echo "make lint   ruff, mypy, import contracts"
 	@echo "make bench  benchmarks against peers"
 	@echo "make lock   refresh the hash-pinned lock files"
-	@echo "make clean  remove environment, caches and the warehouse's files"
+	@echo "make clean  remove environment, caches, compiled kernels and the warehouse's files"
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("etf_pipeline needs Python 3.11 or newer, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -66,6 +65,7 @@ lock:
 	  --python-version 3.11 --extra dev --extra bench -c - -c requirements.lock pyproject.toml -o requirements-bench.lock
 
 clean:
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/etf_pipeline"
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find warehouse -mindepth 1 -maxdepth 1 ! -name README.md ! -name queries -exec rm -rf {} +

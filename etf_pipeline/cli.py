@@ -29,6 +29,7 @@ Market = Annotated[str | None, typer.Option(help="asx or us")]
 SourceOption = Annotated[str | None, typer.Option(help="simulated, files or yahoo")]
 PathOption = Annotated[Path | None, typer.Option(help="files source: a file or a directory")]
 WarehouseOption = Annotated[Path | None, typer.Option(help="directory of the DuckDB files")]
+StrategyOption = Annotated[str, typer.Option(help="top_ranked or top_ranked_sized")]
 
 
 class CommandError(ValueError):
@@ -152,6 +153,81 @@ def risk(
 
 
 @app.command()
+def backtest(
+    strategy: StrategyOption = "top_ranked",
+    trades: Annotated[str | None, typer.Option(help="YYYY-MM-DD: what was traded on it")] = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Say what the ranking would have earned, and whether that is luck."""
+    configure(warehouse=warehouse)
+    day = _day(trades)
+    from etf_pipeline.backtest_report import backtest_overview
+
+    with _published().read_published() as connection:
+        backtest_overview(connection, console, strategy=strategy, trades=day)
+
+
+@app.command()
+def report(
+    strategy: StrategyOption = "top_ranked",
+    output: Annotated[
+        Path | None, typer.Option(help="file; WAREHOUSE/reports/STRATEGY.html by default")
+    ] = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Write the tear sheet of a strategy as one HTML page that opens anywhere, and print its path."""
+    configure(warehouse=warehouse)
+    from etf_pipeline.tear_sheet import tear_sheet
+
+    with _published().read_published() as connection:
+        page = tear_sheet(connection, strategy)
+    path = output or _published().directory / "reports" / f"{strategy}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    typer.echo(path)
+
+
+@app.command()
+def prove(
+    session: Annotated[
+        str | None, typer.Argument(help="YYYY-MM-DD to cut at; a year before the newest by default")
+    ] = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Cut the raw tier at a session, compute everything again from what is left, and compare every row up to it."""
+    configure(warehouse=warehouse)
+    day = _day(session)
+    from etf_pipeline.defs.resources import Pipeline
+    from etf_pipeline.proof import prove as compare
+    from etf_pipeline.proof import session_to_cut
+
+    pipeline = Pipeline(load_settings())
+    proof = compare(pipeline, session_to_cut(pipeline.warehouse, day), error_console.print)
+    if proof.different:
+        error_console.print(
+            f"[bold red]looked ahead:[/] rows up to {proof.session} differ in {', '.join(proof.different)}",
+            highlight=False,
+        )
+        raise typer.Exit(1)
+    console.print(
+        f"All rows up to {proof.session} of {proof.tables} tables are the same, bit for bit, whether or not what came "
+        "after it is known.",
+        highlight=False,
+    )
+
+
+@app.command()
+def doctor(warehouse: WarehouseOption = None) -> None:
+    """Say whether the ranking may be traded on; exit code 1 where a gate is failed or unknown."""
+    configure(warehouse=warehouse)
+    from etf_pipeline.backtest_report import readiness_report
+
+    with _published().read_published() as connection:
+        if readiness_report(connection, console):
+            raise typer.Exit(1)
+
+
+@app.command()
 def sql(
     query: Annotated[str | None, typer.Argument(help="a query; or use --file")] = None,
     file: Annotated[
@@ -173,23 +249,10 @@ def sql(
     if wrong:
         raise CommandError(f"--param {wrong[0]}: write name=value, for $name in the query")
     values = dict(p.split("=", 1) for p in param or [])
+    from etf_pipeline.reports import answer_query
+
     with _published().read_published() as connection:
-        answer = connection.execute(text, values) if values else connection.execute(text)
-        names = [column[0] for column in answer.description or ()]
-        everything = csv or limit == 0
-        rows = answer.fetchall() if everything else answer.fetchmany(limit + 1)
-    if csv:
-        import csv as csv_writer
-
-        writer = csv_writer.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
-        return
-    from etf_pipeline.reports import print_rows
-
-    print_rows(console, names, rows if everything else rows[:limit])
-    if not everything and len(rows) > limit:
-        console.print(f"The first {limit} rows; --limit 0 shows all, --csv writes all.", highlight=False)
+        answer_query(connection, console, text, values, csv_file=sys.stdout if csv else None, limit=limit)
 
 
 def _day(text: str | None) -> str | None:
@@ -234,13 +297,15 @@ def main() -> None:
     """Entry point: errors a user can mend are a line, not a traceback."""
     import duckdb
 
+    from etf_pipeline.backtest_evidence import NoBacktestError
+    from etf_pipeline.proof import ProofError
     from etf_pipeline.reports import NoRiskError, NotRankedError
     from etf_pipeline.sources.base import SourceError
     from etf_pipeline.storage.connection import WarehouseBusyError
 
     mendable = (
-        SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, NoRiskError, OSError,
-        UnicodeDecodeError, duckdb.Error,
+        SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, NoRiskError, NoBacktestError,
+        ProofError, OSError, UnicodeDecodeError, duckdb.Error,
     )  # fmt: skip
     try:
         app()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 import duckdb
 from rich.console import Console
@@ -11,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from etf_pipeline.core.scoring import EXCLUSIONS
+from etf_pipeline.scoring_settings import unlike_shipped
 
 SIMULATED = "SIMULATED MARKET: every fund and number below is invented."
 
@@ -21,6 +25,10 @@ FEW = 0.7
 
 class NotRankedError(LookupError):
     """There is nothing to show for what was asked; the message says what there is."""
+
+
+class ParameterError(duckdb.InvalidInputException):
+    """A query's parameters and the values given do not match."""
 
 
 class NoRiskError(LookupError):
@@ -55,33 +63,38 @@ def ranking(
     ).fetchone() or (0, 0)
     if is_simulated(connection):
         console.print(f"[bold yellow]{SIMULATED}[/]")
+    if session is None:
+        _point_to_fullest(connection, console, day, counts[0])
     table = Table(title=f"Ranking at the close of {day}: {counts[0]} funds ranked, {counts[1]} left out")
     for name, right in (
         ("rank", True), ("ticker", False), ("name", False), ("risk", False), ("score", True), ("raw", True),
         ("penalty", True), ("mom.", True), ("fcst", True), ("calm", True), ("vol.", True), ("conf.", True),
-        ("hold", True), ("12-1", True), ("moves", True),
+        ("hold", True), ("share", True), ("12-1", True), ("moves", True),
     ):  # fmt: skip
         table.add_column(
             name,
             justify="right" if right else "left",
             no_wrap=True,
             overflow="ellipsis" if name == "name" else "fold",
-            max_width=30 if name == "name" else None,
+            max_width=20 if name == "name" else None,
         )
+    together = sum(r[12] or 0.0 for r in rows)
+    scale = 1.0 / max(1.0, together)
     for r in rows:
         table.add_row(
             str(r[0]), r[1], escape(r[2] or ""), r[3] or "?", *(_points(v) for v in r[4:6]),
             f"-{r[6]:.1f} %" if r[6] else "", *(_points(v) for v in r[7:11]), percent(r[11], 0), percent(r[12], 1),
-            percent(r[13], 1, sign=True), percent(r[14], 1),
+            percent(None if r[12] is None else scale * r[12], 1), percent(r[13], 1, sign=True), percent(r[14], 1),
         )  # fmt: skip
     console.print(table)
     _left_out(connection, console, day, excluded)
-    if session is None:
-        _point_to_fullest(connection, console, day, counts[0])
+    print_other_rules(connection, console)
     console.print(
         "Scores are 0-100 among that day's funds: momentum, forecast, calm (little risk) and volume make the raw score, "
         "penalties are taken off it. Conf. is the share of what goes into the score that is known; hold is the largest "
-        "single position; 12-1 the return from twelve months to one month ago; moves the annualised volatility forecast. "
+        f"single position; the holds of these {len(rows)} add up to {percent(together, 0)}, and share is what each "
+        "gets in a portfolio of them, scaled down in proportion to at most 100 % in all; 12-1 the return from twelve "
+        "months to one month ago; moves the annualised volatility forecast. "
         "[bold]etf explain TICKER[/] takes one apart."
     )
 
@@ -105,6 +118,44 @@ def session_or_newest(connection: duckdb.DuckDBPyConnection, session: str | None
             f"{session} is not a session in this warehouse; rankings exist from {row[0]} to {row[1]}"
         )
     return session
+
+
+def answer_query(
+    connection: duckdb.DuckDBPyConnection,
+    console: Console,
+    query: str,
+    values: Mapping[str, str],
+    *,
+    csv_file: TextIO | None,
+    limit: int,
+) -> None:
+    """A query's answer: all of it as CSV where a file is given, else ``limit`` rows (0: all) as a table.
+
+    Raises
+    ------
+    ParameterError : the query has parameters that ``values`` does not name, or the other way round.
+    """
+    try:
+        answer = connection.execute(query, dict(values)) if values else connection.execute(query)
+    except duckdb.InvalidInputException as error:
+        if "prepared statement parameters" not in str(error):
+            raise
+        wanted = str(error).rsplit(":", 1)[-1].strip()
+        raise ParameterError(
+            f"{str(error).removeprefix('Invalid Input Error: ')}. A parameter is given as --param name=value, e.g. "
+            f"--param {wanted.split(',')[0].strip()}=VALUE"
+        ) from error
+    names = [column[0] for column in answer.description or ()]
+    everything = csv_file is not None or limit == 0
+    rows = answer.fetchall() if everything else answer.fetchmany(limit + 1)
+    if csv_file is not None:
+        writer = csv.writer(csv_file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+        return
+    print_rows(console, names, rows if everything else rows[:limit])
+    if not everything and len(rows) > limit:
+        console.print(f"The first {limit} rows; --limit 0 shows all, --csv writes all.", highlight=False)
 
 
 def print_rows(console: Console, names: list[str], rows: Sequence[tuple[object, ...]]) -> None:
@@ -152,8 +203,8 @@ def _point_to_fullest(connection: duckdb.DuckDBPyConnection, console: Console, d
     ).fetchone()
     if row and row[2] and ranked < FEW * row[1]:
         console.print(
-            f"The source covers only part of the market on {day}: it was not asked about {row[2]} funds. The "
-            f"fullest of the last 60 sessions is {row[0]} with {row[1]} funds ranked: "
+            f"Only {ranked} funds are ranked: the source covers only part of the market on {day}, it was not asked about "
+            f"{row[2]} funds. The fullest of the last 60 sessions is {row[0]} with {row[1]} funds ranked: "
             f"[bold]etf rank --session {row[0]}[/]",
             highlight=False,
             soft_wrap=True,
@@ -184,12 +235,34 @@ def unknown_fund(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -
     ).fetchone()
     if row and row[0]:
         return f"{ticker} has no row on {day}; it is in the warehouse from {row[0]} to {row[1]}"
-    near = connection.execute(
-        "SELECT ticker FROM (SELECT DISTINCT ticker FROM raw.bars) "
-        "ORDER BY jaro_winkler_similarity(upper(ticker), upper(?)) DESC, ticker LIMIT 3",
+    return f"{ticker} is not in this warehouse; nearest are {', '.join(near_names(connection, ticker))}"
+
+
+def near_names(connection: duckdb.DuckDBPyConnection, ticker: str) -> list[str]:
+    """Three funds of nearly that name: first those that only have an exchange's ending more."""
+    rows = connection.execute(
+        "SELECT ticker FROM (SELECT DISTINCT ticker FROM raw.bars) WHERE ticker <> $1 "
+        "ORDER BY starts_with(upper(ticker), upper($1) || '.') DESC, "
+        "jaro_winkler_similarity(upper(ticker), upper($1)) DESC, ticker LIMIT 3",
         [ticker],
     ).fetchall()
-    return f"{ticker} is not in this warehouse; nearest are {', '.join(str(n[0]) for n in near)}"
+    return [str(row[0]) for row in rows]
+
+
+def print_other_rules(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """Say so where the newest ranking was made by other rules than the shipped ones."""
+    row = connection.execute(
+        "SELECT s.settings FROM meta.materializations m JOIN meta.settings s USING (settings_hash) "
+        "WHERE m.asset = 'scoring.composite_ranking' ORDER BY m.materialization_id DESC LIMIT 1"
+    ).fetchone()
+    used = json.loads(row[0]).get("scoring") if row else None
+    changed = unlike_shipped(used) if used else []
+    if changed:
+        console.print(
+            f"Scored by other rules than the shipped ones (scoring_file): {'; '.join(changed)}.",
+            highlight=False,
+            markup=False,
+        )
 
 
 def is_simulated(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -284,6 +284,12 @@ def _tails(connection: duckdb.DuckDBPyConnection, console: Console, fund: Row) -
             name, *(f"[bold]{c}[/]" if serves else c for c in cells), "served" if serves else "", about
         )
     console.print(table)
+    _tell(
+        console,
+        f"A year, CVaR 95 is {known(tail['cvar_95_annualised'], pct)} by the served model, {tail['model']}, which the "
+        f"score takes, and {known(tail['cvar_95_annualised_historical'], pct)} by the historical "
+        "one, which the risk category takes.",
+    )
     if tail["var_95_filtered"] is None:
         _tell(
             console,
@@ -308,12 +314,14 @@ def _drawdown(connection: duckdb.DuckDBPyConnection, console: Console, fund: Row
     table = grid("Drawdown of the total return", "measure", ">value", "what it is")
     under = row["sessions_under_water"]
     where = (
-        f"from the highest close so far, {under} sessions ago" if under else "it stands at its highest close"
+        f"from its highest close ever, {under} sessions ago"
+        if under
+        else "it stands at its highest close ever"
     )
     for name, value, about in (
         ("drawdown", known(row["drawdown"], pct), where),
-        ("deepest, 252 sessions", known(row["maximum_drawdown_252"], pct), ""),
-        ("deepest, 756 sessions", known(row["maximum_drawdown_756"], pct), "what the risk category uses"),
+        ("deepest, 252 sessions", known(row["maximum_drawdown_252"], pct), "from a peak within them"),
+        ("deepest, 756 sessions", known(row["maximum_drawdown_756"], pct), "the same; what the risk category uses"),
         ("Ulcer index", known(row["ulcer_index"], pct), "root mean square drawdown, 252 sessions"),
         ("downside deviation", known(row["downside_deviation_annualised"], pct), "below zero, 252 sessions, annualised"),
         ("tail ratio", known(row["tail_ratio"], ratio), "best 5 % over worst 5 % of 252 returns; below 1: larger losses"),

@@ -10,6 +10,7 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from etf_pipeline.core.risk import RISK_CATEGORIES, CategoryRules
 from etf_pipeline.reports import SIMULATED, NoRiskError, is_simulated, percent
@@ -49,9 +50,11 @@ def risk_overview(
         )
     console.print(
         "Vol. is the annualised volatility forecast for the next 1, 5 and 21 sessions, by the model named; CVaR 95 the "
-        "mean return of the worst session in 20; drawdown is from the highest close so far, the deepest of 756 sessions "
-        "beside it; beta is to the market fund; spread is what buying and selling again costs, in hundredths of a per "
-        "cent, with its 95 % interval. [bold]etf risk TICKER[/] shows all of one fund.",
+        "mean return of the worst session in 20, by filtered historical simulation (historical while history is short); "
+        "drawdown is from the highest close ever, deepest the deepest fall from a peak within the last 756 "
+        "sessions, so that a fall that began earlier may be deeper than that; beta is to the market fund; spread is what "
+        "buying and selling again costs, in hundredths of a per cent, with its 95 % "
+        "interval. [bold]etf risk TICKER[/] shows all of one fund.",
         highlight=False,
     )
 
@@ -97,7 +100,7 @@ def print_regime(connection: duckdb.DuckDBPyConnection, console: Console, day: s
     )
     table = grid(
         f"The market's regime at the close of {day}: {now['regime']} ({now['benchmark']}, fitted {now['fitted_on']})",
-        "regime", ">probability", ">volatility", ">mean return", ">a stay lasts", ">share of sessions",
+        "regime", ">probability", ">volatility a year", ">mean return a month", ">a stay lasts", ">share of sessions",
     )  # fmt: skip
     for state in states:
         name = state["state"]
@@ -105,7 +108,7 @@ def print_regime(connection: duckdb.DuckDBPyConnection, console: Console, day: s
             f"[bold]{name}[/]" if name == now["regime"] else name,
             percent(now[f"{name}_probability"], 1),
             percent(state["volatility_annualised"], 1),
-            percent(state["mean_return_annualised"], 1, sign=True),
+            percent(state["mean_return_annualised"] / 12, 1, sign=True),
             f"{state['expected_duration_sessions']:.0f} sessions",
             percent(state["ergodic_share"], 0),
         )
@@ -113,7 +116,8 @@ def print_regime(connection: duckdb.DuckDBPyConnection, console: Console, day: s
     if now["two_state_stress_probability"] is not None:
         console.print(
             f"A model of two regimes gives stress {percent(now['two_state_stress_probability'], 1)}. "
-            "Volatility and mean return are those of the years it was fitted on, a year: a description, not a forecast.",
+            "Volatility and mean return are those of the years it was fitted on: a description, not a forecast. The mean is "
+            "arithmetic, 21 times that of a session.",
             highlight=False,
         )
 
@@ -157,11 +161,13 @@ def _funds(console: Console, title: str, groups: Iterable[Sequence[Row]]) -> Non
         title, "ticker", "name", "category", ">vol. 1", ">vol. 5", ">vol. 21", "model", ">CVaR 95", ">drawdown",
         ">deepest", ">beta", ">spread bps",
     )  # fmt: skip
+    # Where the screen is too narrow the names give way; no number is cut.
+    table.columns[1].no_wrap, table.columns[1].max_width = False, 24
     for group in groups:
         table.add_section()
         for f in group:
             table.add_row(
-                f["ticker"], clipped(f["name"] or "", 24), f["risk_category"] or "none",
+                f["ticker"], Text(f["name"] or "", no_wrap=True, overflow="ellipsis"), f["risk_category"] or "none",
                 known(f["volatility_1_annualised"], pct), known(f["volatility_5_annualised"], pct),
                 known(f["volatility_annualised"], pct), f["volatility_model"], known(f["cvar_95"], pct2),
                 known(f["drawdown"], pct), known(f["maximum_drawdown_756"], pct), known(f["beta"], ratio), spread(f),

@@ -46,14 +46,15 @@ def run_job(name: str, partition: str | None, on_step: Callable[[str], None] | N
     """
     # Options this project relies on are still marked beta; their notices are for us, not for the user.
     warnings.simplefilter("ignore", dg.BetaWarning)
-    from etf_pipeline.definitions import defs
-    from etf_pipeline.defs.resources import Pipeline
-    from etf_pipeline.settings import load_settings
+    from etf_pipeline.definitions import defs, pipeline
+    from etf_pipeline.sources import SourceError
     from etf_pipeline.storage.bitemporal import MixedSourcesError
+    from etf_pipeline.storage.panels import BenchmarkMissingError
 
     try:
-        Pipeline(load_settings()).refuse_other_market()
-    except MixedSourcesError as error:
+        pipeline.refuse_other_market()
+        pipeline.refuse_missing_benchmark()
+    except (MixedSourcesError, BenchmarkMissingError, SourceError) as error:
         return Outcome(False, str(error))
     compile_kernels(on_step)
     started = time.monotonic()

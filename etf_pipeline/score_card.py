@@ -25,11 +25,18 @@ from etf_pipeline.reports import (
     SIMULATED,
     NotRankedError,
     is_simulated,
+    near_names,
     percent,
+    print_other_rules,
     session_or_newest,
     unknown_fund,
 )
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
+
+BASE_WEIGHTS = {
+    "static": "base weights of the settings, by risk category",
+    "adaptive": "base weights of the market's regime, by risk category",
+}
 
 
 def explanation(
@@ -56,6 +63,14 @@ def explanation(
         console.print(escape(line), highlight=False)
     if told.contributions:
         console.print(_derivation(record, told))
+        if record.contrast > 1.0:
+            console.print(
+                f"A component's score is its percentile moved away from 50 by the session's contrast, "
+                f"{record.contrast:.4g}: 50 ± 50 |x|^(1/contrast), x = (percentile - 50) / 50.",
+                highlight=False,
+            )
+        print_other_rules(connection, console)
+        _shortfall_model(connection, console, ticker, day)
         if told.unknown:
             console.print(
                 f"Not known, and therefore neither good nor bad: {', '.join(told.unknown)}.", highlight=False
@@ -67,6 +82,10 @@ def explanation(
             [ticker, day],
         ).fetchone()
         console.print(f"It has {row[0] if row else 0} observed sessions.")
+    if record.exclusion == "wrong_namespace":
+        meant = [name for name in near_names(connection, ticker) if name.startswith(f"{ticker}.")]
+        if meant:
+            console.print(f"Did you mean {meant[0]}? [bold]etf explain {meant[0]}[/]", highlight=False)
     if record.rank == 0:
         _last_ranked(connection, console, ticker, day)
     events = connection.execute(
@@ -114,16 +133,14 @@ def _derivation(record: ScoreRecord, told: Explanation) -> Table:
                 table.add_row("", standing_text, value, f"{part.score:.2f}", f"{part.weight:.4f}", "")
         if c.component in record.averages:
             percentile = float(flatten(c.score, record.contrast))
-            average = (
-                f"their average {record.averages[c.component]:.2f} stands at percentile {percentile:.2f}"
-            )
-            average += f", contrast {record.contrast:.2f}" if record.contrast > 1.0 else ""
+            average = f"average {record.averages[c.component]:.2f} stands at percentile {percentile:.2f}"
+            if record.contrast > 1.0:
+                x = (percentile - 50.0) / 50.0
+                average += f": 50 {'-' if x < 0 else '+'} 50 x {abs(x):.4f}^(1/{record.contrast:.4g})"
             table.add_row("", average, "", "", "", "", style="dim")
     table.add_section()
     summed = sum(c.weight for c in told.contributions)
-    table.add_row(
-        "raw score", f"{record.weights_from} base weights", "", "", f"{summed:.4f}", f"{told.raw:.4f}"
-    )
+    table.add_row("raw score", BASE_WEIGHTS[record.weights_from], "", "", f"{summed:.4f}", f"{told.raw:.4f}")
     for d in told.deductions:
         value = (
             "unknown" if np.isnan(d.value) else format(d.value, PENALTY_FORMS[d.penalty]).replace("%", " %")
@@ -149,6 +166,22 @@ def _derivation(record: ScoreRecord, told: Explanation) -> Table:
         ).replace("%", " %")
         table.add_row("position", product, percent(place.size, 2), "", "", "")
     return table
+
+
+def _shortfall_model(connection: duckdb.DuckDBPyConnection, console: Console, ticker: str, day: str) -> None:
+    """Which model the shortfall is by: the risk category takes another."""
+    row = connection.execute(
+        "SELECT model, cvar_95_annualised, cvar_95_annualised_historical FROM risk.tail "
+        "WHERE ticker = ? AND session = ?::DATE",
+        [ticker, day],
+    ).fetchone()
+    if row:
+        console.print(
+            f"The shortfall of the score and of its penalty is by the model that serves, {row[0]}: "
+            f"{percent(row[1], 1)} a year; the risk category looks at the historical one, "
+            f"{percent(row[2], 1) or 'not known'}.",
+            highlight=False,
+        )
 
 
 def _rank_interval(connection: duckdb.DuckDBPyConnection, console: Console, ticker: str, day: str) -> None:

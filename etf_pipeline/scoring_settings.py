@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 DEFAULTS = Path(__file__).parent / "reference" / "scoring.toml"
 
@@ -56,7 +57,10 @@ class BaseWeights(_Strict):
     def _sum(self) -> BaseWeights:
         total = self.momentum + self.forecast + self.risk + self.volume
         if abs(total - 1.0) > 1e-9:
-            raise ValueError(f"the weights must sum to one, not {total:g}")
+            held = ", ".join(f"{name} {value:g}" for name, value in self)
+            raise ValueError(
+                f"the weights must sum to one, not {total:g} ({held}; a key that the file does not give keeps its default)"
+            )
         return self
 
 
@@ -133,13 +137,48 @@ def read_scoring(path: Path | None) -> Scoring:
 
     Raises
     ------
-    OSError, tomllib.TOMLDecodeError, pydantic.ValidationError : a file that cannot be read, is not TOML, or holds an unknown
-        key or an impossible value.
+    OSError, tomllib.TOMLDecodeError : a file that cannot be read, or is not TOML.
+    ValueError : no such file, an unknown key or an impossible value; each named, with what is allowed.
     """
     rules = tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))
-    if path is not None:
-        rules = _over(rules, tomllib.loads(path.read_text(encoding="utf-8")))
-    return Scoring(**rules)
+    if path is None:
+        return Scoring(**rules)
+    if not path.is_file():
+        raise ValueError(f"scoring_file {path}: file not found")
+    try:
+        return Scoring(**_over(rules, tomllib.loads(path.read_text(encoding="utf-8"))))
+    except ValidationError as error:
+        told = "; ".join(_explain(e["loc"], e["type"], e["msg"], rules) for e in error.errors())
+    raise ValueError(f"scoring_file {path}: {told}")
+
+
+def _explain(place: tuple[int | str, ...], kind: str, message: str, rules: dict[str, Any]) -> str:
+    """One refused key; where it is unknown, what its section holds."""
+    if kind != "extra_forbidden":
+        return f"{'.'.join(map(str, place))}: {message.removeprefix('Value error, ')}"
+    section = rules
+    for key in place[:-1]:
+        section = section[str(key)]
+    return f"unknown key {'.'.join(map(str, place))}: allowed are {', '.join(sorted(section))}"
+
+
+def unlike_shipped(rules: dict[str, Any]) -> list[str]:
+    """What of a ``Scoring.model_dump`` differs from the shipped rules: "key value (shipped: value)", sorted by key."""
+    shipped = dict(_leaves(Scoring(**tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))).model_dump()))
+    used = dict(_leaves(rules))
+    return [
+        f"{key} {used.get(key, 'none')} (shipped: {shipped.get(key, 'none')})"
+        for key in sorted({*used, *shipped})
+        if used.get(key) != shipped.get(key)
+    ]
+
+
+def _leaves(rules: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in rules.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -147,6 +147,40 @@ class Forecast(BaseModel):
         return self
 
 
+class Backtest(BaseModel):
+    """How the ranking is put to the test. No brokerage: costs are half the spread, and impact."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    capital: float = Field(100_000.0, gt=0, le=1e12, description="quote currency at the start")
+    top: int = Field(20, ge=1, le=500, description="funds held")
+    keep: int = Field(30, ge=1, le=1000, description="a fund held stays while its rank is at most this")
+    months: Literal[1, 2, 3, 6, 12] = Field(1, description="months between decisions, at months' last closes")
+    delay: int = Field(1, ge=1, le=10, description="sessions from decision to trade; never the same bar")
+    trade_at: Literal["open", "close"] = Field("close", description="price of the session traded at")
+    whole_units: bool = Field(False, description="whole units only; needs prices as traded")
+    delisting_haircut: float = Field(
+        0.01, ge=0, le=1, description="lost of the last mark when a fund is gone"
+    )
+    impact_coefficient: float = Field(1.0, ge=0, le=10, description="of the square-root law of market impact")
+    least_half_spread: float = Field(
+        0.0001, ge=0, le=0.1, description="fraction of price; price steps' floor"
+    )
+    cash_margin: float = Field(0.005, ge=0, le=0.2, description="a year; cash earns the cash rate less this")
+    loan_margin: float = Field(0.02, ge=0, le=0.5, description="a year; loans cost the cash rate and this")
+    weight_steps: int = Field(
+        1, ge=0, le=3, description="tenths of weight moved between components by the grid around the default"
+    )
+    random_portfolios: int = Field(500, ge=20, le=100_000, description="drawn beside the strategy")
+    seed: int = Field(11, ge=0, le=1_000_000, description="of random portfolios and resamples")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Backtest:
+        if self.keep < self.top:
+            raise ValueError(f"keep ({self.keep}) must not be below top ({self.top})")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a run depends on. See the README for one line on each key."""
 
@@ -188,6 +222,7 @@ class Settings(BaseSettings):
     universe: Universe = Field(default_factory=Universe)
     risk: Risk = Field(default_factory=Risk)
     forecast: Forecast = Field(default_factory=Forecast)
+    backtest: Backtest = Field(default_factory=Backtest)
     workers: int = Field(0, ge=0, le=256, description="threads; 0: as many as cores. Changes no number")
 
     _scoring: Scoring = PrivateAttr()
@@ -276,7 +311,7 @@ def load_settings(**overrides: Any) -> Settings:
     if "ETF_CONFIG" in os.environ and not file.is_file():
         raise SettingsError(f"ETF_CONFIG names {file}, which is not a file")
     known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
-    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__", "ETF_FORECAST__")
+    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__", "ETF_FORECAST__", "ETF_BACKTEST__")
     unknown = sorted(
         key
         for key in os.environ
@@ -313,6 +348,7 @@ def _explain(error: Any) -> str:
         "universe": Universe,
         "risk": Risk,
         "forecast": Forecast,
+        "backtest": Backtest,
     }
     model = nested.get(location[0], Settings) if len(location) > 1 else Settings
     key = ".".join(location)

@@ -54,6 +54,29 @@ def test_without_one_it_lies_in_the_users_cache(
     assert cache_folder().parent == tmp_path / "home" / ".cache" / "etf_pipeline"
 
 
+def test_where_the_users_cache_cannot_be_written_it_is_a_temporary_one(
+    core: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    assert cache_folder().parent.parent == tmp_path / "temporary"
+
+
+def test_another_checkout_of_the_same_code_has_its_own(
+    core: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cache_folder()
+    second = shutil.copytree(core, tmp_path / "second" / "core")
+    monkeypatch.setattr(kernel_cache, "CORE", second)
+    assert cache_folder() != first, "numba keeps code by the place of its file: there it would compile again"
+
+
+def test_make_and_the_command_share_one() -> None:
+    assert "NUMBA_CACHE_DIR" not in (PACKAGE.parent / "Makefile").read_text()
+
+
 def test_a_process_started_by_this_one_uses_the_same(core: Path) -> None:
     first = cache_folder()
     os.environ["NUMBA_CACHE_DIR"] = str(first)

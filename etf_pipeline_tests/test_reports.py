@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 
 import duckdb
+import numpy as np
 import pytest
 from rich.console import Console
 
-from etf_pipeline.reports import NotRankedError, print_rows, ranking
+from etf_pipeline.core.scoring.contrast import sharpen
+from etf_pipeline.reports import NotRankedError, ParameterError, answer_query, print_rows, ranking
 from etf_pipeline.score_card import explanation, score_record
+from etf_pipeline.scoring_settings import read_scoring
 from etf_pipeline.storage.connection import ensure_schema
 from etf_pipeline_tests.contract_rows import insert
 
@@ -123,6 +127,85 @@ def test_no_hint_where_there_is_nothing_to_gain(
     session_of(connection, DAYS[0], 10, {})
     session_of(connection, DAYS[1], *newest)
     assert "etf rank --session" not in told(connection)
+
+
+def test_what_a_thin_session_lacks_is_said_before_its_table(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 10, {})
+    session_of(connection, DAYS[1], 4, {"not_covered": 6})
+    text = told(connection)
+    assert text.startswith("Only 4 funds are ranked")
+    assert text.index("etf rank --session") < text.index("Ranking at the close of")
+
+
+def test_holds_are_scaled_down_to_a_portfolio(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 5, {})
+    connection.execute("UPDATE scoring.composite_ranking SET position_size = 0.5 / rank")
+    row = [
+        cell.strip() for line in told(connection).splitlines() if "F00" in line for cell in line.split("│")
+    ]
+    assert "50.0 %" in row, "the largest single position"
+    assert "43.8 %" in row, "its share: 0.5 / (0.5 + 0.25 + 0.167 + 0.125 + 0.1)"
+    assert "the holds of these 5 add up to 114 %" in " ".join(told(connection).split())
+    connection.execute("UPDATE scoring.composite_ranking SET position_size = 0.1 / rank")
+    row = [
+        cell.strip() for line in told(connection).splitlines() if "F00" in line for cell in line.split("│")
+    ]
+    assert row.count("10.0 %") == 2, "what fits is not scaled up"
+
+
+def scored_by(connection: duckdb.DuckDBPyConnection, **weights: float) -> None:
+    rules = read_scoring(None).model_dump()
+    rules["base_weights"].update(weights)
+    insert(connection, "meta.settings", settings_hash="h", settings=json.dumps({"scoring": rules}))
+    insert(connection, "meta.materializations", asset="scoring.composite_ranking", settings_hash="h")
+
+
+def test_other_rules_than_the_shipped_are_named(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    scored_by(connection, momentum=0.5, risk=0.1)
+    for text in (told(connection), tell_of(connection, "F00")):
+        assert (
+            "other rules than the shipped ones (scoring_file): base_weights.momentum 0.5 (shipped: 0.35); "
+            "base_weights.risk 0.1 (shipped: 0.25)." in " ".join(text.split())
+        )
+
+
+def test_of_the_shipped_rules_nothing_is_said(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    scored_by(connection)
+    assert "other rules" not in told(connection)
+
+
+def test_a_score_can_be_computed_from_what_is_printed(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    score = float(sharpen(np.array(75.43), 1.44))
+    connection.execute(
+        "UPDATE scoring.component_scores SET contrast = 1.44, momentum_score = $1, momentum_average = 66.07, "
+        "momentum_12_1 = 0.2, momentum_12_1_score = 66.07 WHERE ticker = 'F00'; ",
+        [score],
+    )
+    connection.execute(
+        "UPDATE scoring.composite_ranking SET momentum_score = $1, raw_score = $1, final_score = $1 WHERE ticker = 'F00'",
+        [score],
+    )
+    text = tell_of(connection, "F00")
+    assert "percentile 75.43: 50 + 50 x 0.5086^(1/1.44)" in text
+    assert f"{50 + 50 * 0.5086 ** (1 / 1.44):.2f}" == f"{score:.2f}"
+    assert f"{score:.2f}" in text
+    assert "50 ± 50 |x|^(1/contrast)" in text
+
+
+def test_the_same_code_of_this_exchange_is_suggested(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {"wrong_namespace": 1})
+    for ticker in ("WRO0", "WRO0.AX", "WRO1"):
+        insert(connection, "raw.bars", ticker=ticker, session=DAYS[0], occurrence=0, withdrawn=False)
+    assert "Did you mean WRO0.AX? etf explain WRO0.AX" in tell_of(connection, "WRO0")
+
+
+def test_a_missing_parameter_says_how_it_is_given(connection: duckdb.DuckDBPyConnection) -> None:
+    for values in ({}, {"tickr": "A"}):
+        with pytest.raises(ParameterError, match="--param ticker=VALUE"):
+            answer_query(connection, Console(), "SELECT $ticker", values, csv_file=None, limit=5)
 
 
 def test_a_fund_left_out_today_says_when_it_was_ranked(connection: duckdb.DuckDBPyConnection) -> None:

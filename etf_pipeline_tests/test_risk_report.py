@@ -162,9 +162,36 @@ def test_the_regime_and_what_it_means(connection: duckdb.DuckDBPyConnection) -> 
     assert f"regime at the close of {DAY}: normal (B, fitted {MONTH})" in text, (
         "the failed refit leaves the last in force"
     )
-    assert cells(text, "stress") == ["stress", "20.0 %", "38.4 %", "+5.0 %", "30 sessions", "50 %"]
+    assert cells(text, "stress") == ["stress", "20.0 %", "38.4 %", "+0.4 %", "30 sessions", "50 %"]
     assert "two regimes gives stress 35.0 %" in text
     assert f"regime at the close of {EARLIER}: stress" in overview(connection, session=EARLIER)
+
+
+def test_no_number_is_cut_at_150_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "UPDATE raw.listings SET name = 'A fund with a name that is longer than the column for names'"
+    )
+    connection.execute(
+        "UPDATE risk.liquidity SET spread = 0.01123, spread_lower = 0.01001, spread_upper = 0.01501; "
+        "UPDATE risk.drawdown SET drawdown = -0.123, maximum_drawdown_756 = -0.456; "
+        "UPDATE risk.volatility SET model = 'egarch_normal'"
+    )
+    row = cells(overview(connection, top=5), "A")
+    assert [cell for cell in row if "…" in cell] == [row[1]], "only the name gives way"
+    assert row[-1] == "112.3 (100.1 to 150.1)"
+    assert max(map(len, overview(connection, top=5).splitlines())) <= 150
+
+
+def test_a_stressed_market_does_not_lose_more_than_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("UPDATE risk.regime_states SET mean_return_annualised = -1.2 WHERE state = 'stress'")
+    assert cells(overview(connection), "stress")[3] == "-10.0 %"
+    assert "mean return a month" in overview(connection)
+
+
+def test_the_models_of_the_shortfall_are_named(connection: duckdb.DuckDBPyConnection) -> None:
+    text = " ".join(card(connection).split())
+    assert "by the served model, filtered, which the score takes, and -31.0 % by the historical one" in text
+    assert "by filtered historical simulation" in " ".join(overview(connection).split())
 
 
 def test_categories_are_counted_and_explained(connection: duckdb.DuckDBPyConnection) -> None:
@@ -299,7 +326,7 @@ def test_drawdown_and_liquidity_with_units(connection: duckdb.DuckDBPyConnection
     assert cells(text, "drawdown") == [
         "drawdown",
         "-12.0 %",
-        "from the highest close so far, 45 sessions ago",
+        "from its highest close ever, 45 sessions ago",
     ]
     assert cells(text, "spread (EDGE)")[1:] == [
         "10.0 (6.0 to 13.0)",

@@ -73,7 +73,7 @@ def test_a_broken_file_is_one_clear_line(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("markte = 'asx'", "unknown key markte: allowed are adjusted, benchmark"),
+        ("markte = 'asx'", "unknown key markte: allowed are adjusted, backtest, benchmark"),
         ("[windows]\nbta = 100", "unknown key windows.bta: allowed are beta, momentum"),
         (
             "[universe]\nsize = 100",
@@ -100,7 +100,9 @@ def test_every_trouble_is_told_at_once() -> None:
 def test_unknown_environment_variables_are_refused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(key, "1")
     message = refusal()
-    assert message.startswith(f"unknown environment variable {key}: allowed are ETF_ADJUSTED, ETF_BENCHMARK")
+    assert message.startswith(
+        f"unknown environment variable {key}: allowed are ETF_ADJUSTED, ETF_BACKTEST, ETF_BENCHMARK"
+    )
     assert "ETF_WINDOWS__KEY" in message
 
 
@@ -308,7 +310,15 @@ class TestScoringFile:
         [
             ("[penalties]\ncapp = 20\n", "penalties.capp"),
             ("[penalties]\ncap = 120\n", "penalties.cap"),
-            ("[base_weights]\nmomentum = 0.5\n", "must sum to one"),
+            ("[penalties]\ncapp = 20\n", "unknown key penalties.capp: allowed are amihud, cap, cvar"),
+            (
+                "[base_weight]\nmomentum = 0.5\n",
+                "unknown key base_weight: allowed are base_weights, multipliers",
+            ),
+            (
+                "[base_weights]\nmomentum = 0.5\n",
+                r"must sum to one, not 1.15 \(momentum 0.5, forecast 0.25, .* keeps its default",
+            ),
             ("[penalties.units]\nthresholds = [500000.0, 200000.0, 50000.0]\n", "worst first"),
             ("[penalties.units]\npoints = [1.0]\n", "3 thresholds need as many points"),
             ("[multipliers.LOW]\nmomentum = 0\n", "multipliers.LOW.momentum"),
@@ -321,3 +331,7 @@ class TestScoringFile:
         with pytest.raises(SettingsError, match=message) as refused:
             load_settings(scoring_file=file)
         assert "mine.toml" in str(refused.value)
+
+    def test_a_file_that_is_not_there_is_called_so(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"scoring_file .*none\.toml: file not found"):
+            load_settings(scoring_file=tmp_path / "none.toml")

@@ -19,6 +19,7 @@ from etf_pipeline.core.scoring.rules import (
 from etf_pipeline.scoring_settings import Scoring
 from etf_pipeline.settings import Settings
 from etf_pipeline.sources import Source, open_source
+from etf_pipeline.sources.ingest import refuse_missing_benchmark
 from etf_pipeline.storage.bitemporal import refuse_other_market
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.io_manager import WarehouseIOManager
@@ -90,6 +91,12 @@ class Pipeline:
             source=self.source.name,
         )
 
+    def refuse_missing_benchmark(self) -> None:
+        """Raise BenchmarkMissingError where neither warehouse nor source has the market fund; nothing is written."""
+        refuse_missing_benchmark(
+            self.source, self.warehouse, benchmark=self.settings.benchmark_ticker, market=self.settings.market
+        )
+
     def last_final_session(self) -> date:
         """The newest session that has closed, or the settings' ``end`` if that is earlier."""
         final = last_final_session(self.settings.market, self.clock(), margin_minutes=45)
@@ -107,6 +114,7 @@ def build_resources(pipeline: Pipeline) -> dict[str, object]:
     def locked_pipeline(_: dg.InitResourceContext) -> Iterator[Pipeline]:
         with run_lock(pipeline.warehouse.directory):
             pipeline.refuse_other_market()
+            pipeline.refuse_missing_benchmark()
             yield pipeline
 
     return {

@@ -14,6 +14,7 @@ from etf_pipeline.core.market.calendar import session_close_utc
 from etf_pipeline.sources.base import Fetch, Source
 from etf_pipeline.storage.bitemporal import RawFetch, append_fetch, append_listings, append_reference
 from etf_pipeline.storage.connection import Warehouse
+from etf_pipeline.storage.panels import BenchmarkMissingError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,29 @@ def ingest(
     return report
 
 
+def refuse_missing_benchmark(source: Source, warehouse: Warehouse, *, benchmark: str, market: str) -> None:
+    """Refuse a run before it writes anything where betas could not be computed at its end.
+
+    Raises
+    ------
+    BenchmarkMissingError : the market fund is neither held nor on offer: perhaps the market is another.
+    """
+    if warehouse.path.exists():
+        with warehouse.write() as connection:
+            if connection.execute("SELECT 1 FROM raw.bars WHERE ticker = ? LIMIT 1", [benchmark]).fetchone():
+                return
+    offered = source.tickers()
+    if benchmark in offered:
+        return
+    others = " or ".join(f"--market {name}" for name in ("asx", "us") if name != market)
+    raise BenchmarkMissingError(
+        f"benchmark {benchmark} of market {market} is not among the {len(offered)} funds of source {source.name} "
+        f"({', '.join(offered[:5])}{', ...' if len(offered) > 5 else ''}). Are they of another market ({others})? "
+        "Otherwise name a broad market fund that is among them: --benchmark TICKER or ETF_BENCHMARK. Nothing was written; a "
+        f"warehouse built for the wrong market is got rid of by deleting its folder, {warehouse.directory}."
+    )
+
+
 def daily_window(warehouse: Warehouse, first: date, start: date | None) -> date | None:
     """From which day on a daily run must ask, so that nothing is glued together that does not fit.
 
@@ -141,10 +165,25 @@ def ingest_listings(source: Source, warehouse: Warehouse) -> int:
     return append_listings(warehouse, source.listings(), datetime.now(UTC), f"{source.name}-listings")
 
 
-def ingest_reference(source: Source, warehouse: Warehouse, start: date | None, end: date | None) -> int:
-    """Store the source's reference series; returns how many values are new."""
-    return append_reference(
-        warehouse, source.reference(start, end), datetime.now(UTC), f"{source.name}-reference"
+def ingest_reference(
+    source: Source,
+    warehouse: Warehouse,
+    start: date | None,
+    end: date | None,
+    *,
+    known_at: datetime | None = None,
+) -> int:
+    """Store the source's reference series; returns how many values are new.
+
+    ``known_at`` is when they were downloaded, now by default; values of later days cannot have been in that download
+    and count as learned now.
+    """
+    series, now, fetch_id = source.reference(start, end), datetime.now(UTC), f"{source.name}-reference"
+    if known_at is None:
+        return append_reference(warehouse, series, now, fetch_id)
+    later = series["session"] > pd.Timestamp(known_at.astimezone(UTC).date())
+    return append_reference(warehouse, series[~later], known_at, fetch_id) + append_reference(
+        warehouse, series[later], now, fetch_id
     )
 
 

@@ -155,8 +155,9 @@ def _append_facts(
         connection.register("in_facts", _to_arrow(frame[[*key, *values]]))
         with transaction(connection):
             connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE held AS SELECT * FROM {table} "  # noqa: S608
-                f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at DESC) = 1"
+                f"CREATE OR REPLACE TEMP TABLE held AS SELECT * FROM {table} WHERE known_at <= ? "  # noqa: S608
+                f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at DESC) = 1",
+                [moment],
             )
             types = connection.execute(f"SELECT * FROM {table} LIMIT 0").description  # noqa: S608
             cast = ", ".join(f"CAST({c[0]} AS {c[1]}) AS {c[0]}" for c in types if c[0] in (*key, *values))
@@ -165,6 +166,16 @@ def _append_facts(
                 f"FROM (SELECT {cast} FROM in_facts) f LEFT JOIN held h ON {on} "
                 f"WHERE h.known_at IS NULL OR h.withdrawn OR {differs}"
             )
+            twice = connection.execute(
+                f"SELECT n.* FROM new_facts n JOIN held h USING ({keys}) WHERE h.known_at = ? ORDER BY ALL LIMIT 1",  # noqa: S608
+                [moment],
+            ).fetchone()
+            if twice:
+                raise OutOfOrderError(
+                    f"{table} {', '.join(str(v) for v in twice[: len(key)])}: another value known at "
+                    f"{moment:%Y-%m-%d %H:%M} UTC is already held (rule: one moment, one value). Say when this one "
+                    "was learned with known_at, or use another warehouse."
+                )
             return _insert_versions(
                 connection, table, "new_facts", (*key, *values, "withdrawn"), moment, fetch_id
             )
@@ -187,7 +198,8 @@ def refuse_other_market(warehouse: Warehouse, *, market: str, simulated: bool, s
         raise MixedSourcesError(
             f"{warehouse.directory} holds {'simulated' if held[1] else 'real'} data of market {held[0]} from "
             f"{held[2]} ({held[3]}), and this run is for source {source}, market {market}. Nothing was written: "
-            "name another directory (--warehouse DIR or ETF_WAREHOUSE), or set source and market to what it holds."
+            "name another directory (--warehouse DIR or ETF_WAREHOUSE), set source and market to what it holds, or delete "
+            "the folder to start over."
         )
 
 

@@ -372,6 +372,82 @@ def _forecasts() -> dict[str, ColumnSources]:
     }
 
 
+def _backtest() -> dict[str, ColumnSources]:
+    """Accounts and what is made of them."""
+    held = (
+        *_of(_BAR, "open", "close", "accepted", "scale", "split", "distribution", "basis"),
+        *_of("market.universe", "is_member", "exclusion_reason"),
+        *_of("risk.liquidity", "spread", "median_traded_value"),
+        *_of("risk.volatility", "volatility_annualised"),
+        *_of("raw.reference_series", "value", "session"),
+    )
+    ranked = (*_of("scoring.composite_ranking", "rank", "position_size"), *held)
+    intervals = _of("risk.liquidity", "spread_lower", "spread_upper")
+    session = _of("market.sessions", "session")
+    labels = ("strategy", "against", "comparison", "scheme", "path", "capital", "draws", "replications")
+    tables = (
+        "backtest_daily",
+        "backtest_trades",
+        "backtest_holdings",
+        "backtest_summary",
+        "random_portfolios",
+        "capacity",
+    )
+    lineage: dict[str, dict[str, tuple[str, ...]]] = {}
+    for table in (f"validation.{name}" for name in tables):
+        dates = tuple(name for name in _YEAR if name in CONTRACTS[table].names)
+        columns = _all_of(table, ranked, but=(*labels, *dates, "ticker"))
+        lineage[table] = {**dict.fromkeys(dates, session), **columns}
+        if "ticker" in CONTRACTS[table].names:
+            lineage[table] |= {"ticker": _of(_BAR, "ticker")}
+    lineage["validation.backtest_summary"] |= {
+        f"annual_return_{scenario}_costs": (*ranked, *intervals) for scenario in ("low", "high")
+    }
+    tried = (
+        *held,
+        *_WEIGHTED,
+        *_of("scoring.composite_ranking", "penalty_points"),
+        *_of("market.universe", "median_traded_value"),
+        *_of("validation.backtest_daily", "net_return"),
+    )
+    tried = tuple(dict.fromkeys(tried))
+    written = ("code_version", "run_id", "recorded_at", "settings_hash", "asked_by", "configuration")
+    grid = (
+        *(f"{name}_weight" for name in COMPONENTS), "multipliers", "penalties", "top", "keep", "months", "is_default",
+    )  # fmt: skip
+    for name in (
+        "trials", "trial_returns", "parameter_sweep", "walk_forward", "cross_validation", "overfitting", "significance",
+    ):  # fmt: skip
+        table = f"validation.{name}"
+        dates = tuple(name for name in _YEAR if name in CONTRACTS[table].names)
+        alone = (
+            (*labels, *dates, *written, *grid, "window_number", "trial_id")
+            if name != "walk_forward"
+            else (*labels, *dates, "window_number")
+        )
+        lineage[table] = {**dict.fromkeys(dates, session), **_all_of(table, tried, but=alone)}
+    for name, sources in (
+        ("survivorship", (*_of("scoring.composite_ranking", "rank"), *held)),
+        ("listing_bias", (*_of("market.total_return", "total_return"), *_of("raw.listings", "listed_on"))),
+    ):
+        table = f"validation.{name}"
+        columns = _all_of(table, (*sources, *_CLASS), but=(*labels, *_YEAR, "asset_class"))
+        lineage[table] = {**dict.fromkeys(_YEAR, session), "asset_class": _CLASS, **columns}
+    asked = (
+        *_of(_BAR, "accepted"),
+        *_of("scoring.composite_ranking", "rank"),
+        *_of("validation.backtest_summary", "excess_annual_return", "spread_cost_annual", "maximum_drawdown"),
+        *_of("validation.significance", "deflated_sharpe"),
+        *_of("validation.overfitting", "spa_p_value", "probability_of_overfitting"),
+        *_of("validation.random_portfolios", "beaten_in_sharpe"),
+        *_of("validation.survivorship", "annual_return_difference"),
+        *_of("validation.value_at_risk", "kupiec_p_value"),
+    )
+    judged = dict.fromkeys(("threshold", "value", "verdict", "explanation", "requirement"), asked)
+    lineage["validation.readiness"] = {"session": session, **judged}
+    return dict(lineage)
+
+
 COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     "market.sessions": {
         "session": _raw("session"),
@@ -405,6 +481,7 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     **_forecasts(),
     **_weights(),
     **_evaluation(),
+    **_backtest(),
     "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
     "signals.volume": _volume(),
     "signals.market_context": {

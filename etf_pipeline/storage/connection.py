@@ -154,9 +154,11 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _fingerprint() -> str:
     import hashlib
 
+    from etf_pipeline.storage import view_comments
     from etf_pipeline.storage.views import VIEWS
 
     text = "".join(c.ddl() for c in CONTRACTS.values()) + "".join(VIEWS)
+    text += f"{view_comments.VIEWS}{view_comments.MACROS}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,15 +1,22 @@
-"""What a person would look for: as-of macros, restatements, the ranking and the risk of today, a card per fund."""
+"""What a person would look for: as-of macros, restatements, the ranking and the risk of today, a card per fund.
+
+DuckDB puts a macro's argument into its text as it is written, so a column given as the argument could be taken for one
+of the macro's own of that name. Every macro therefore binds its arguments first, in ``"__asked"``, which reads no table,
+and under names that nothing else has.
+"""
 
 from __future__ import annotations
 
 import duckdb
 
 from etf_pipeline.storage.explain_macro import EXPLAIN_SCORE
+from etf_pipeline.storage.view_comments import comments
 
 _AS_OF = """
 CREATE OR REPLACE MACRO raw.{name}_as_of(ts) AS TABLE
+WITH "__asked" AS (SELECT ts::TIMESTAMP AS "__moment")
 SELECT * EXCLUDE (withdrawn) FROM (
-    SELECT * FROM raw.{name} WHERE known_at <= ts::TIMESTAMP
+    SELECT v.* FROM "__asked" JOIN raw.{name} v ON v.known_at <= "__moment"
     QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC) = 1
 ) WHERE NOT withdrawn
 """
@@ -29,12 +36,14 @@ VIEWS: tuple[str, ...] = (
     # What one download held: the funds it answered for, as they stood when it was made.
     """
     CREATE OR REPLACE MACRO raw.bars_of_fetch(id) AS TABLE
+    WITH "__asked" AS (SELECT id AS "__fetch")
     SELECT b.* EXCLUDE (withdrawn) FROM (
-        SELECT v.* FROM raw.bars v
-        WHERE v.known_at <= (SELECT known_at FROM raw.fetches WHERE fetch_id = id)
-        QUALIFY row_number() OVER (PARTITION BY ticker, session, occurrence ORDER BY known_at DESC) = 1
+        SELECT v.* FROM "__asked" JOIN raw.fetches f ON f.fetch_id = "__fetch"
+        JOIN raw.bars v ON v.known_at <= f.known_at
+        QUALIFY row_number() OVER (PARTITION BY v.ticker, v.session, v.occurrence ORDER BY v.known_at DESC) = 1
     ) b
-    JOIN raw.coverage c ON c.fetch_id = id AND c.ticker = b.ticker AND c.status = 'ok'
+    CROSS JOIN "__asked"
+    JOIN raw.coverage c ON c.fetch_id = "__fetch" AND c.ticker = b.ticker AND c.status = 'ok'
         AND b.session BETWEEN c.first_session AND c.last_session
     WHERE NOT b.withdrawn
     """,
@@ -100,6 +109,7 @@ VIEWS: tuple[str, ...] = (
     # Every fund with a bar or an estimate: what its risk was on a session, by the measures that are served.
     """
     CREATE OR REPLACE MACRO main.risk_at(day) AS TABLE
+    WITH "__asked" AS (SELECT day::DATE AS "__session")
     SELECT u.session, u.ticker, l.name, l.asset_class, u.is_member, u.exclusion_reason, c.category AS risk_category,
            c.raw_category, c.score AS category_score, c.decided_by, v.volatility_1_annualised,
            v.volatility_5_annualised, v.volatility_annualised, v.model AS volatility_model, t.var_95, t.cvar_95,
@@ -107,7 +117,7 @@ VIEWS: tuple[str, ...] = (
            b.beta, b.kalman_beta, b.benchmark, q.spread, q.spread_lower, q.spread_upper, q.amihud_per_million,
            q.zero_volume_sessions, q.known_sessions, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
-    FROM market.universe u
+    FROM "__asked" JOIN market.universe u ON u.session = "__session"
     LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
     LEFT JOIN risk.risk_category c USING (ticker, session)
     LEFT JOIN risk.volatility v USING (ticker, session)
@@ -116,7 +126,7 @@ VIEWS: tuple[str, ...] = (
     LEFT JOIN risk.beta b USING (ticker, session)
     LEFT JOIN risk.liquidity q USING (ticker, session)
     LEFT JOIN main.market_regime g USING (session)
-    WHERE u.session = day::DATE AND (u.is_member OR v.model IS NOT NULL OR c.category IS NOT NULL OR u.stale_sessions = 0)
+    WHERE u.is_member OR v.model IS NOT NULL OR c.category IS NOT NULL OR u.stale_sessions = 0
     ORDER BY v.volatility_annualised DESC NULLS LAST, u.ticker
     """,
     # Of the session that latest_ranking shows; of the newest with an estimate as long as nothing is ranked.
@@ -129,10 +139,10 @@ VIEWS: tuple[str, ...] = (
     """
     CREATE OR REPLACE VIEW main.latest_ranking AS
     WITH newest AS (SELECT max(session) AS session FROM scoring.composite_ranking WHERE rank IS NOT NULL)
-    SELECT r.session, r.rank, r.ticker, l.name, l.asset_class, k.category AS risk_category, r.rank_in_category,
-           r.final_score, r.raw_score, r.penalty_points, r.momentum_score, r.forecast_score, r.risk_score,
-           r.volume_score, r.confidence,
-           r.position_size, r.weights_from, r.unknown_inputs, m.momentum_12_1, f.corrected_21 AS forecast_21,
+    SELECT r.session, r.rank, r.ranked_funds, r.ticker, l.name, l.asset_class, k.category AS risk_category,
+           r.rank_in_category, r.final_score, r.raw_score, r.penalty_points, r.momentum_score, r.forecast_score,
+           r.risk_score, r.volume_score, r.confidence, r.position_size, r.weights_from, r.unknown_inputs,
+           m.momentum_12_1, f.corrected_21 AS forecast_21,
            v.volatility_annualised, b.beta, u.median_traded_value, r.exclusion_reason, g.regime,
            (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
     FROM scoring.composite_ranking r JOIN newest USING (session)
@@ -146,7 +156,6 @@ VIEWS: tuple[str, ...] = (
     LEFT JOIN main.market_regime g USING (session)
     ORDER BY r.rank NULLS LAST, r.ticker
     """,
-    # One score from its measures to the number: the points of steps 2 and 4 add up to the final score.
     EXPLAIN_SCORE,
     """
     CREATE OR REPLACE VIEW main.fund_card AS
@@ -192,8 +201,9 @@ VIEWS: tuple[str, ...] = (
     # From any materialisation back to everything it was made of.
     """
     CREATE OR REPLACE MACRO meta.ancestry(id) AS TABLE
-    WITH RECURSIVE walk AS (
-        SELECT id::BIGINT AS materialization_id, 0 AS depth
+    WITH RECURSIVE "__asked" AS (SELECT id::BIGINT AS "__id"),
+    walk AS (
+        SELECT "__id" AS materialization_id, 0 AS depth FROM "__asked"
         UNION
         SELECT i.input_id, w.depth + 1 FROM meta.inputs i JOIN walk w USING (materialization_id)
     )
@@ -217,6 +227,8 @@ VIEWS: tuple[str, ...] = (
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create or replace every view and macro; call it inside a transaction."""
+    """Create or replace every view and macro, and say what they are; call it inside a transaction."""
     for statement in VIEWS:
+        connection.execute(statement)
+    for statement in comments(connection):
         connection.execute(statement)

@@ -19,9 +19,10 @@ from etf_pipeline.storage.connection import CONFIG, Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.hashing import content_hash
 from etf_pipeline.storage.tables import RAW_TABLE, from_arrow
+from etf_pipeline.storage.truncation import RESEARCH, research_hashes
 from etf_pipeline_tests.crash.conftest import Spawn
 from etf_pipeline_tests.crash.victim import build
-from etf_pipeline_tests.harness import RESEARCH, research_hashes, rows
+from etf_pipeline_tests.harness import rows
 
 KILLS = 30
 SEED = 20260105

@@ -8,7 +8,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from etf_pipeline_tests.harness import Pipeline, rows, run, small_market, table_hash
+from etf_pipeline.storage.truncation import table_hash
+from etf_pipeline_tests.harness import Pipeline, rows, run, small_market
 
 # One worker builds what these share.
 pytestmark = pytest.mark.xdist_group("daily")

@@ -10,8 +10,9 @@ from etf_pipeline.core.parallel import set_workers, workers
 from etf_pipeline.storage.bitemporal import MixedSourcesError
 from etf_pipeline.storage.checks import RULES, offenders
 from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.truncation import RESEARCH, research_hashes
 from etf_pipeline_tests.conftest import ROOT
-from etf_pipeline_tests.harness import RESEARCH, Pipeline, research_hashes, rows, run, small_market
+from etf_pipeline_tests.harness import Pipeline, rows, run, small_market
 
 # One worker builds what these share.
 pytestmark = pytest.mark.xdist_group("built")
@@ -138,7 +139,9 @@ def test_another_market_is_refused_before_anything_is_written(tmp_path: Path) ->
     run(pipeline, "build")
     before = len(rows(pipeline.warehouse, "raw.fetches")), len(rows(pipeline.warehouse, "raw.listings"))
     other = Pipeline(pipeline.settings.model_copy(update={"market": "us"}), clock=pipeline.clock)
-    with pytest.raises(MixedSourcesError, match=r"holds simulated data of market asx .*--warehouse DIR"):
+    with pytest.raises(
+        MixedSourcesError, match=r"holds simulated data of market asx .*--warehouse DIR.*delete the folder"
+    ):
         other.refuse_other_market()
     with pytest.raises(Exception, match=r"pipeline"):
         run(other, "build")

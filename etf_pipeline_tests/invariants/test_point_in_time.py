@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from etf_pipeline.proof import ProofError, materialise_research, prove, session_to_cut
 from etf_pipeline.settings import Settings
 from etf_pipeline.storage.connection import Warehouse
-from etf_pipeline_tests.harness import (
-    RESEARCH,
-    Pipeline,
-    cut_raw_tier,
-    research_hashes,
-    research_only,
-    rows,
-    run,
-)
+from etf_pipeline.storage.truncation import NOT_COMPARED, RESEARCH, cut_raw_tier, differing_tables
+from etf_pipeline_tests.harness import Pipeline, rows, run
 
 # Ordinary days, the fiscal year's end, and days just after the market-wide stress of the simulation.
 SIMULATED_CUTS = ["2018-06-29", "2020-03-16", "2024-05-27"]
@@ -29,10 +23,8 @@ def assert_cut_changes_nothing(full: Pipeline, directory: Path, session: str) ->
         full.settings.model_copy(update={"warehouse": directory}), source=full.source, clock=full.clock
     )
     cut_raw_tier(full.warehouse, cut.warehouse, session)
-    research_only(cut)
-    expected = research_hashes(full.warehouse, until=session)
-    got = research_hashes(cut.warehouse)
-    different = [table for table in RESEARCH if table != "market.sessions" and expected[table] != got[table]]
+    materialise_research(cut)
+    different = differing_tables(full.warehouse, cut.warehouse, session)
     assert not different, f"rows up to {session} depend on what came after it: {different}"
     assert len(rows(cut.warehouse, "scoring.composite_ranking")) > 0
 
@@ -81,3 +73,16 @@ def real(market_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipelin
 @pytest.mark.parametrize("session", REAL_CUTS)
 def test_truncation_is_bit_identical_on_the_asx(real: Pipeline, tmp_path: Path, session: str) -> None:
     assert_cut_changes_nothing(real, tmp_path, session)
+
+
+@pytest.mark.xdist_group("built")
+def test_a_proof_is_written_down(built: Pipeline) -> None:
+    session = session_to_cut(built.warehouse, "2016-03-15")
+    proof = prove(built, session)
+    assert proof.different == []
+    assert proof.tables == len(RESEARCH) - len(NOT_COMPARED)
+    held = rows(built.warehouse, "meta.point_in_time_proofs")
+    assert held[["tables", "different"]].to_numpy().tolist() == [[proof.tables, ""]]
+    assert str(held["session"].iloc[0])[:10] == session
+    with pytest.raises(ProofError, match="2016-03-13 is no session held"):
+        session_to_cut(built.warehouse, "2016-03-13")

@@ -85,6 +85,19 @@ def test_a_series_given_twice_is_read_once(tmp_path: Path, caplog: pytest.LogCap
     )
     assert as_dict(tmp_path) == {"vix": {"2024-01-02": 13.2}}
     assert "A_vix.csv (^VIX) passed over: vix is in" in caplog.text
+    assert "A series is known by its id" not in caplog.text
+
+
+def test_ids_are_named_once_where_a_file_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, CPIAUCSL="date,value\n2024-01-02,1\n", UNRATE="date,value\n2024-01-02,1\n")
+    with caplog.at_level(logging.INFO):
+        assert as_dict(tmp_path) == {}
+    told = [record.getMessage() for record in caplog.records if "known by its id, as" in record.getMessage()]
+    assert len(told) == 1
+    assert "VIXCLS" in told[0]
+    assert "FCMYGBAG10D" in told[0]
 
 
 def test_a_file_that_is_not_what_its_name_says_is_passed_over(

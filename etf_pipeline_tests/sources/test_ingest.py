@@ -19,9 +19,16 @@ from etf_pipeline.sources.base import (
     Fetch,
     Source,
 )
-from etf_pipeline.sources.ingest import IngestReport, ingest, ingest_listings, ingest_reference
-from etf_pipeline.storage.bitemporal import MixedSourcesError
+from etf_pipeline.sources.ingest import (
+    IngestReport,
+    ingest,
+    ingest_listings,
+    ingest_reference,
+    refuse_missing_benchmark,
+)
+from etf_pipeline.storage.bitemporal import MixedSourcesError, OutOfOrderError
 from etf_pipeline.storage.connection import Warehouse
+from etf_pipeline.storage.panels import BenchmarkMissingError
 
 MARKET = "asx"
 START, END = date(2024, 1, 2), date(2024, 1, 5)
@@ -295,3 +302,56 @@ def test_listings_and_reference_series_are_stored_once(warehouse: Warehouse) -> 
     assert ingest_listings(vendor, warehouse) == 0
     assert ingest_reference(vendor, warehouse, START, END) == 1
     assert ingest_reference(vendor, warehouse, START, END) == 0
+
+
+def macro(warehouse: Warehouse, moment: str) -> list[tuple[object, ...]]:
+    with warehouse.read() as connection:
+        return connection.execute(
+            "SELECT value FROM raw.macro_as_of(?::TIMESTAMP) ORDER BY series, session", [moment]
+        ).fetchall()
+
+
+def test_a_reference_series_is_known_since_it_was_downloaded(warehouse: Warehouse) -> None:
+    vendor, then = FakeVendor(), datetime(2024, 2, 1, 9, 0, tzinfo=UTC)
+    assert ingest_reference(vendor, warehouse, START, END, known_at=then) == 1
+    assert ingest_reference(vendor, warehouse, START, END, known_at=then) == 0
+    assert macro(warehouse, "2024-02-01 08:59") == []
+    assert macro(warehouse, "2024-02-01 09:00") == [(13.0,)]
+
+
+def test_an_older_download_of_a_series_may_come_later(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = FakeVendor()
+    revised = vendor.reference(START, END).assign(value=14.0)
+    assert ingest_reference(vendor, warehouse, START, END, known_at=datetime(2024, 3, 1, tzinfo=UTC)) == 1
+    monkeypatch.setattr(vendor, "reference", lambda *_: revised)
+    for new in (1, 0):
+        assert (
+            ingest_reference(vendor, warehouse, START, END, known_at=datetime(2024, 2, 1, tzinfo=UTC)) == new
+        )
+    assert macro(warehouse, "2024-02-15") == [(14.0,)]
+    assert macro(warehouse, "2024-03-15") == [(13.0,)]
+    with pytest.raises(OutOfOrderError, match=r"raw\.macro vix.*2024-03-01 00:00 UTC is already held"):
+        ingest_reference(vendor, warehouse, START, END, known_at=datetime(2024, 3, 1, tzinfo=UTC))
+
+
+def test_a_value_of_a_later_day_was_not_in_the_download(warehouse: Warehouse) -> None:
+    assert (
+        ingest_reference(FakeVendor(), warehouse, START, END, known_at=datetime(2023, 6, 1, tzinfo=UTC)) == 1
+    )
+    assert macro(warehouse, "2024-02-01") == []
+    assert macro(warehouse, "9999-12-31") == [(13.0,)]
+
+
+def test_a_market_fund_that_is_nowhere_is_refused_at_once(warehouse: Warehouse) -> None:
+    vendor = FakeVendor()
+    refuse_missing_benchmark(vendor, warehouse, benchmark="A", market=MARKET)
+    with pytest.raises(
+        BenchmarkMissingError, match=r"benchmark SPY .*another market \(--market us\).*--benchmark.*deleting"
+    ):
+        refuse_missing_benchmark(vendor, warehouse, benchmark="SPY", market=MARKET)
+    assert not warehouse.path.exists()
+    load(vendor, warehouse)
+    vendor.status = {"B": "ok"}
+    refuse_missing_benchmark(vendor, warehouse, benchmark="A", market=MARKET)

@@ -109,6 +109,20 @@ def sound() -> Iterator[duckdb.DuckDBPyConnection]:
             memory, "validation.signal_evaluation", mean_ic=0.05, p_value=0.001, adjusted_p_value=0.04, discovered=True
         )  # fmt: skip
         insert(memory, "validation.signal_evaluation", mean_ic=-0.05, year=2, discovered=False)
+        for day, start, end in ((DAYS[0], 100.0, 101.0), (DAYS[1], 101.0, 101.5)):
+            book = dict.fromkeys(("income", "interest", "spread_cost", "impact_cost", "haircut"), 0.0)
+            insert(
+                memory, "validation.backtest_daily", session=day, start_value=start, price_gain=end - start, end_value=end,
+                **book,
+            )  # fmt: skip
+        insert(memory, "validation.backtest_trades", ticker="A", session=DAYS[0], kind="order")
+        insert(memory, "validation.backtest_trades", ticker="A", session=DAYS[9], kind="delisted")
+        insert(memory, "validation.backtest_holdings", ticker="A", weight=0.6)
+        insert(memory, "validation.backtest_holdings", ticker="LEV", weight=0.4)
+        insert(memory, "validation.significance", probabilistic_sharpe=0.9, deflated_sharpe=0.5)
+        insert(memory, "validation.significance", against="y", probabilistic_sharpe=0.9)
+        insert(memory, "validation.trials", trial_id="t")
+        insert(memory, "validation.trial_returns", trial_id="t")
         insert(memory, "scoring.ablation_gate", decision="kept", p_value=0.05, mean_gain=0.01)
         insert(memory, "scoring.ablation_gate", overlay="y", decision="refused", served=False, p_value=0.05)
         insert(
@@ -213,6 +227,20 @@ BREAKS = (
                      "discovered = false", "adjusted_p_value = NULL, discovered = false")),
     ("validation.signal_evaluation figures_agree",
      "UPDATE validation.signal_evaluation SET discovered = true WHERE year = 2"),
+    ("validation.backtest_daily books_balance", "UPDATE validation.backtest_daily SET spread_cost = 0.02"),
+    ("validation.backtest_daily books_balance",
+     f"UPDATE validation.backtest_daily SET start_value = 90, end_value = 90.5 WHERE session = DATE '{DAYS[1]}'"),
+    ("validation.backtest_trades traded_where_there_is_a_price",
+     f"UPDATE validation.backtest_trades SET session = DATE '{DAYS[5]}' WHERE kind = 'order'"),
+    ("validation.backtest_trades traded_where_there_is_a_price",
+     "UPDATE market.bars SET close = 1; UPDATE validation.backtest_trades SET price = 1.01 WHERE kind = 'order'"),
+    ("validation.backtest_trades traded_where_there_is_a_price",
+     f"UPDATE market.bars SET accepted = false WHERE session = DATE '{DAYS[0]}' AND ticker = 'A'"),
+    ("validation.backtest_holdings nothing_borrowed", f"UPDATE validation.backtest_holdings SET weight = 0.7 {A}"),
+    ("validation.backtest_holdings nothing_borrowed", f"UPDATE validation.backtest_holdings SET units = -1 {A}"),
+    ("validation.significance trials_make_it_no_surer", "UPDATE validation.significance SET deflated_sharpe = 0.91"),
+    ("validation.significance trials_make_it_no_surer", "UPDATE validation.significance SET deflated_sharpe = -0.1"),
+    ("validation.trial_returns of_a_trial_in_the_ledger", "DELETE FROM validation.trials"),
 )  # fmt: skip
 
 

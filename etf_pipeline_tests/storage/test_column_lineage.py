@@ -30,6 +30,41 @@ STAND_ALONE = {
     "scoring.ablation_gate": {"overlay"},
     "signals.forecast_models": {"horizon", "member"},
     "validation.forecast_bias": {"horizon"},
+    **{
+        f"validation.{table}": {"strategy"}
+        for table in ("backtest_daily", "backtest_trades", "backtest_holdings", "backtest_summary")
+    },
+    "validation.random_portfolios": {"strategy", "draws"},
+    "validation.capacity": {"strategy", "capital"},
+    "validation.trials": {
+        "trial_id",
+        "asked_by",
+        "configuration",
+        "settings_hash",
+        "code_version",
+        "run_id",
+        "recorded_at",
+    },
+    "validation.trial_returns": {"trial_id"},
+    "validation.parameter_sweep": {
+        "trial_id",
+        "momentum_weight",
+        "forecast_weight",
+        "risk_weight",
+        "volume_weight",
+        "multipliers",
+        "penalties",
+        "top",
+        "keep",
+        "months",
+        "is_default",
+    },
+    "validation.walk_forward": {"scheme", "window_number"},
+    "validation.cross_validation": {"path"},
+    "validation.significance": {"strategy", "against"},
+    "validation.survivorship": {"comparison"},
+    "validation.listing_bias": {"comparison"},
+    "validation.readiness": {"gate", "question", "evidence"},
     "production.published_ranking": {"simulated", "published_at"},
 }
 TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars"), "raw.reference_series": "raw.macro"}

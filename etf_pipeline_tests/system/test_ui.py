@@ -24,7 +24,7 @@ from etf_pipeline_tests.system.ui_server import Installation, Ui, install, runni
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(chromium_path() is None, reason="no Chromium here: apt-get install chromium"),
     # One warehouse, one UI: with --dist loadgroup they are set up once.
     pytest.mark.xdist_group("ui"),
@@ -54,7 +54,10 @@ MATERIALISED = """
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """A built warehouse of a small simulated market."""
     home = tmp_path_factory.mktemp("ui") / "checkout"
-    chosen = install(home, source="simulated", simulated_funds=24, end="2026-02-27", seed=7)
+    chosen = install(
+        home, source="simulated", simulated_funds=24, start="2021-01-04", end="2026-02-27", seed=7,
+        backtest__top=5, backtest__keep=8, backtest__random_portfolios=20, backtest__weight_steps=0,
+    )  # fmt: skip
     chosen.etf("build", "--quiet")
     return chosen
 
@@ -152,7 +155,7 @@ def test_daily_is_materialised_for_a_session_by_hand(
     page.screenshot(pictures / "launch.png")
     page.click("Launch 1 run", "button")
 
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 900
     runs = []
     while time.monotonic() < deadline:
         runs = ui.runs("daily")

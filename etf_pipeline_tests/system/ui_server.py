@@ -59,8 +59,6 @@ def install(home: Path, **settings: object) -> Installation:
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "PYTHONPATH": str(ROOT),
-        # Compiled kernels are the same for every installation: the suite's own cache is used where there is one.
-        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(home / "warehouse" / ".cache" / "numba")),
     }
     chosen = {f"ETF_{name.upper()}": str(value) for name, value in settings.items()}
     return Installation(home, {**inherited, **own, **chosen})

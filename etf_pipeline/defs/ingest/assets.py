@@ -127,8 +127,13 @@ def listings(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> d
 )
 def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
     """Volatility index, yields and exchange rates, where the source has them."""
+    settings = pipeline.settings
     new = ingest_reference(
-        pipeline.source, pipeline.warehouse, pipeline.settings.start, pipeline.last_final_session()
+        pipeline.source,
+        pipeline.warehouse,
+        settings.start,
+        pipeline.last_final_session(),
+        known_at=settings.known_at if settings.source == "files" else None,
     )
     written = record_raw(
         pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run.run_id)

@@ -1,5 +1,6 @@
 """Component scores and the composite ranking of every session."""
 
+import logging
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
@@ -31,6 +32,8 @@ from etf_pipeline.plots import bars as bar_plot
 from etf_pipeline.plots import histogram, markdown_table
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
 from etf_pipeline.storage.panels import panel_axes, read_as_known, read_classes, read_facts
+
+log = logging.getLogger(__name__)
 
 NOTHING = np.array(None, dtype=object)
 MIN_KNOWN_SESSIONS = 126
@@ -67,7 +70,7 @@ def component_scores(
     liquidity: pd.DataFrame,
     categories: pd.DataFrame,
     pipeline: PipelineResource,
-) -> pd.DataFrame:
+) -> dg.Output[pd.DataFrame]:
     """Momentum, forecast, risk and volume as percentiles among the funds that could be ranked that day and their peers."""
     axis, tickers = panel_axes(sessions, universe)
     tables = (momentum, volume, forecast, volatility, beta, tail, drawdown, liquidity)
@@ -85,15 +88,25 @@ def component_scores(
         inputs[f"beyond_risk_{horizon}"] = beyond_risk(corrected, risks, member)
     category = _category_codes(categories, axis, tickers)
     values = _penalty_inputs(axis, tickers, tail, volume, liquidity, pipeline)
+    classes = read_classes(pipeline.warehouse, tickers)[0]
     result = compute_component_scores(
         inputs,
         member,
-        read_classes(pipeline.warehouse, tickers)[0],
+        classes,
         pipeline.rules,
         category=category,
         penalty_points=penalties(values, category, pipeline.rules).applied,
     )
-    return to_long(
+    ever = member.any(axis=0)
+    without_class = int((ever & (classes < 0)).sum())
+    if without_class:
+        log.info(
+            "%d of %d funds have no asset class: their percentiles are among all funds, and whether they are leveraged "
+            "may not be known (name classes in a universe_file)",
+            without_class,
+            int(ever.sum()),
+        )
+    frame = to_long(
         axis,
         tickers,
         member,
@@ -104,6 +117,7 @@ def component_scores(
         **{name: np.where(np.isfinite(inputs[name]), inputs[name], np.nan) for name in names},
         **{f"{name}_score": score for name, score in result.input_scores.items()},
     )
+    return dg.Output(frame, metadata={"funds_without_asset_class": without_class, "funds": int(ever.sum())})
 
 
 @dg.multi_asset(

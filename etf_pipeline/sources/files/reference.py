@@ -39,9 +39,11 @@ class Series:
 
 VIX = Series("vix", "index points")
 AUDUSD = Series("audusd", "USD per AUD")
+CASH = Series("cash_rate", "percent")
 US_10Y = Series("us_10y_yield", "percent")
 
-# FRED and RBA ids and Yahoo symbols. Where a directory has a series twice, the first here is read.
+# FRED and RBA ids, Yahoo symbols, the file of the RBA's decisions. Where a directory has a series twice, the first
+# here is read.
 KNOWN: dict[str, Series] = {
     "VIXCLS": VIX,
     "DGS2": Series("us_2y_yield", "percent"),
@@ -62,6 +64,9 @@ KNOWN: dict[str, Series] = {
     "^TNX": US_10Y,
     "AUDUSD=X": AUDUSD,
     "AUDUSD": AUDUSD,
+    "FIRMMCRTD": CASH,
+    "rba_cash_rate": CASH,
+    "DFF": Series("us_cash_rate", "percent"),
 }
 PRIORITY = {vendor_id: i for i, vendor_id in enumerate(KNOWN)}
 MATURITY_IN_NAME = re.compile(r"(?:^|_)(au|us)_(\d+y)(?:_|$)")
@@ -95,6 +100,7 @@ def read_reference(directory: Path | None, start: date | None, end: date | None)
         The directory does not exist, or a known series cannot be read.
     """
     found: list[_Found] = []
+    nothing_known = False
     if directory is not None:
         if not directory.is_dir():
             raise SourceError(
@@ -102,7 +108,13 @@ def read_reference(directory: Path | None, start: date | None, end: date | None)
             )
         for path in sorted(directory.iterdir()):
             if path.is_file() and not path.name.startswith("."):
-                found.extend(_series_of(path))
+                series = _series_of(path)
+                nothing_known |= not series
+                found.extend(series)
+    if nothing_known:
+        log.info(
+            "A series is known by its id, as the name of its column or of the file: %s", ", ".join(KNOWN)
+        )
     best: dict[str, _Found] = {}
     for item in sorted(found, key=lambda item: (PRIORITY[item.vendor_id], item.path.name)):
         name = KNOWN[item.vendor_id].name
@@ -170,7 +182,7 @@ def _known_columns(path: Path, names: list[str]) -> dict[str, str]:
     known = {name: name.strip() for name in names if name.strip() in KNOWN}
     if known:
         return known
-    words = re.split(r"[_\s.]", path.name)
+    words = [*re.split(r"[_\s.]", path.name), path.name.split(".")[0]]
     vendor_id = next((word for word in words if word in KNOWN), None)
     column = next((n for n in names if normalise(n) in ("value", *ALIASES["close"])), None)
     return {column: vendor_id} if vendor_id and column else {}

@@ -83,14 +83,15 @@ class Contract:
 
     def comments(self) -> str:
         """A comment on the table and on each column."""
-        statements = [f"COMMENT ON TABLE {self.table} IS {_quote(f'{self.doc} Grain: {self.grain}.')}"]
+        statements = [f"COMMENT ON TABLE {self.table} IS {quoted(f'{self.doc} Grain: {self.grain}.')}"]
         statements += [
-            f'COMMENT ON COLUMN {self.table}."{c.name}" IS {_quote(c.comment)}' for c in self.columns
+            f'COMMENT ON COLUMN {self.table}."{c.name}" IS {quoted(c.comment)}' for c in self.columns
         ]
         return ";\n".join(statements) + ";"
 
 
-def _quote(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

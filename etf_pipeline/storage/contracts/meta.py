@@ -45,4 +45,23 @@ META_CONTRACTS = (
         ),
         ("settings_hash",),
     ),
+    Contract(
+        "meta.point_in_time_proofs",
+        "Every time the raw tier was cut at a session, everything computed again and compared: `etf prove`.",
+        "one row a proof",
+        (
+            Column("proof_id", "VARCHAR", "random"),
+            Column("session", "DATE", "where the raw tier was cut"),
+            Column("tables", "INTEGER", "compared, row by row up to the session", "tables"),
+            Column(
+                "different",
+                "VARCHAR",
+                "those that were not the same bit for bit; empty: nothing looked ahead",
+            ),
+            Column("code_version", "VARCHAR", "hash of the package's source"),
+            Column("settings_hash", "VARCHAR", "see meta.settings"),
+            Column("proved_at", "TIMESTAMP", "UTC"),
+        ),
+        ("proof_id",),
+    ),
 )

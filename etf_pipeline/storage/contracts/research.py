@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from etf_pipeline.core.scoring.rules import COMPONENT_NAMES
+from etf_pipeline.storage.contracts.backtest import BACKTEST_CONTRACTS
 from etf_pipeline.storage.contracts.base import Column, Contract, session, ticker
 from etf_pipeline.storage.contracts.evaluation import EVALUATION_CONTRACTS
 from etf_pipeline.storage.contracts.forecast import FORECAST_CONTRACTS
 from etf_pipeline.storage.contracts.risk import RISK_CONTRACTS
 from etf_pipeline.storage.contracts.scoring import SCORING_CONTRACTS
 from etf_pipeline.storage.contracts.signals import SIGNAL_CONTRACTS
+from etf_pipeline.storage.contracts.trials import TRIAL_CONTRACTS
 from etf_pipeline.storage.contracts.validation import VALIDATION_CONTRACTS
 from etf_pipeline.storage.contracts.weights import WEIGHT_CONTRACTS
 
@@ -157,5 +159,7 @@ RESEARCH_CONTRACTS = (
     *VALIDATION_CONTRACTS,
     *WEIGHT_CONTRACTS,
     *EVALUATION_CONTRACTS,
+    *BACKTEST_CONTRACTS,
+    *TRIAL_CONTRACTS,
     *PRODUCTION_CONTRACTS,
 )

@@ -103,7 +103,11 @@ SCORING_CONTRACTS = (
             _optional("final_score", "raw score x (1 - penalty_points / 100): ranked by this", SCORE),
             _optional("static_score", "final score by the static base weights", SCORE),
             _optional("adaptive_score", "final score by the regime's weights", SCORE),
-            _optional("position_size", "upper limit of a single position", "fraction of the portfolio"),
+            _optional(
+                "position_size",
+                "largest single position; a portfolio of several scales theirs down in proportion to a sum of at most one",
+                "fraction of the portfolio",
+            ),
             _optional("confidence", "share of the base weights known", "0-1"),
             Column("ranked_funds", "INTEGER", "funds ranked on the session", "funds"),
             Column("exclusion_reason", "VARCHAR", "why not ranked; NULL for ranked funds", nullable=True),

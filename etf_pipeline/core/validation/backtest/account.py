@@ -31,6 +31,7 @@ ITEMS = (
     _START, _GAIN, _INCOME, _INTEREST, _SPREAD, _IMPACT, _HAIRCUT, _END, _CASH, _TRADED, _FUNDS, _LARGEST,
 ) = range(len(ITEMS))  # fmt: skip
 TRADE_ITEMS = ("row", "fund", "units", "price", "value", "spread_cost", "impact_cost", "kind")
+TRADE_KINDS = ("order", "catch_up", "delisted")
 ORDER, CATCH_UP, DELISTED = 0, 1, 2
 """Kinds of trades: on the session ordered; later, the fund not having traded then; paid out at delisting."""
 _DONE, _FOR_FILL, _FOR_CASH = 0, 1, 2

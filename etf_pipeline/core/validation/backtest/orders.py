@@ -127,8 +127,22 @@ def best_ranked(
     else:
         size = np.where(taken, np.nan_to_num(weight[rows[:, None], chosen], nan=0.0), 0.0)
         size /= np.maximum(1.0, size.sum(axis=1, keepdims=True))
+    return selected(chosen, rows, size, delay=delay)
+
+
+def selected(chosen: np.ndarray, rows: np.ndarray, size: np.ndarray | float, *, delay: int = 1) -> Orders:
+    """Orders of what ``select`` chose.
+
+    Parameters
+    ----------
+    chosen : (R, top) int64 columns, -1 where there is none.
+    rows : (R,) int64 rows at whose closes they were chosen.
+    size : share of the account's value of each, broadcasts to (R, top).
+    delay : sessions from choice to trade.
+    """
+    taken = chosen >= 0
     start = np.concatenate([[0], np.cumsum(taken.sum(axis=1))]).astype(np.int64)
-    return Orders(rows, rows + delay, start, chosen[taken], size[taken])
+    return Orders(rows, rows + delay, start, chosen[taken], np.broadcast_to(size, chosen.shape)[taken])
 
 
 @njit(cache=True, nogil=True)

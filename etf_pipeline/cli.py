@@ -177,14 +177,11 @@ def report(
 ) -> None:
     """Write the tear sheet of a strategy as one HTML page that opens anywhere, and print its path."""
     configure(warehouse=warehouse)
-    from etf_pipeline.tear_sheet import tear_sheet
+    from etf_pipeline.tear_sheet import tear_sheet, write_page
 
     with _published().read_published() as connection:
         page = tear_sheet(connection, strategy)
-    path = output or _published().directory / "reports" / f"{strategy}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    typer.echo(path)
+    typer.echo(write_page(_published().directory, strategy, page, output))
 
 
 @app.command()

@@ -172,10 +172,10 @@ MACROS: dict[str, str] = {
         "One score taken apart, a row a part. kind says what a row is: 1 a measure of a component, 2 a component, 3 the raw "
         "score, 4 a penalty, 5 the final score, 6 a factor of the position, 7 the position. adds_to names the number that "
         "the row's points are a part of: sum(points) by adds_to gives each component's average, raw_score and "
-        "final_score; a sum over all rows means nothing, for it counts the steps of one derivation on top of each other. A component: value is "
-        "the average of its measures, percentile where that average stands among the session's members, and "
-        "score = 50 + 50 * sign(x) * abs(x) ^ (1 / contrast) with x = (percentile - 50) / 50. A penalty: score is its "
-        "points before the risk category's share, which is its weight."
+        "final_score; a sum over all rows means nothing, for it counts the steps of one derivation on top of each other. "
+        "A component: value is the average of its measures, percentile where that average stands among the session's "
+        "members, and score = 50 + 50 * sign(x) * abs(x) ^ (1 / contrast) with x = (percentile - 50) / 50. A penalty: score "
+        "is its points before the risk category's share, which is its weight."
     ),
     "meta.ancestry": "The materialisation of that id and everything it was made of, with the number of steps back.",
 }

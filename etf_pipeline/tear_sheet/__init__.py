@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 
 from etf_pipeline.backtest_evidence import gather, strategy_or_error
@@ -10,7 +12,7 @@ from etf_pipeline.tear_sheet import about, costs, holdings, luck, record, stabil
 from etf_pipeline.tear_sheet.page import Sheet, label, page
 from etf_pipeline.verdict import judge
 
-__all__ = ["tear_sheet"]
+__all__ = ["tear_sheet", "write_page"]
 
 
 def tear_sheet(connection: duckdb.DuckDBPyConnection, strategy: str) -> str:
@@ -53,3 +55,13 @@ def tear_sheet(connection: duckdb.DuckDBPyConnection, strategy: str) -> str:
         ],
         sheet.simulated,
     )
+
+
+def write_page(warehouse: Path, strategy: str, html: str, output: Path | None = None) -> Path:
+    """Write a page at one stroke to ``output``, or to reports/STRATEGY.html in the warehouse's folder; where it went."""
+    path = output or warehouse / "reports" / f"{strategy}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(html, encoding="utf-8")
+    draft.replace(path)
+    return path

@@ -155,7 +155,9 @@ def test_thirty_random_kills(spawn: Spawn, tmp_path: Path) -> None:
     assert process.exitcode == 0, read(tmp_path / "last.log")[-3000:]
     assert research_hashes(warehouse) == research_hashes(reference)
     assert_consistent(warehouse.published_path)
-    assert {p.name for p in warehouse.directory.iterdir()} == {"etf.duckdb", "published.duckdb", "run.lock"}
+    assert {p.name for p in warehouse.directory.iterdir()} == {
+        "etf.duckdb", "published.duckdb", "run.lock", "reports"
+    }  # fmt: skip
     held, expected = (
         rows(w, "raw.bars_latest")
         .drop(columns=["known_at", "fetch_id"])

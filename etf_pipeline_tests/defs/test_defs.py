@@ -27,6 +27,7 @@ TABLE = {
     "raw.raw_prices": "raw.bars",
     "raw.reference_series": "raw.macro",
     "production.published_snapshot": None,
+    "production.tear_sheets": None,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,12 +61,12 @@ def session_to_cut(warehouse: Warehouse, session: str | None) -> str:
     return session
 
 
-def materialise_research(pipeline: Pipeline) -> None:
-    """Compute every research table of a warehouse whose raw tier is there. Raises where a step fails."""
+def materialise_research(pipeline: Pipeline, tables: Sequence[str] = RESEARCH) -> None:
+    """Compute research tables, all by default, of a warehouse whose raw tier is there. Raises where a step fails."""
     from etf_pipeline.definitions import defs
 
     warnings.simplefilter("ignore", dg.BetaWarning)
-    keys = [dg.AssetKey(name.split(".")) for name in RESEARCH]
+    keys = [dg.AssetKey(name.split(".")) for name in tables]
     with dg.DagsterInstance.ephemeral() as instance:
         dg.materialize(
             list(defs.assets or []),  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import Literal
 from etf_pipeline.backtest_evidence import LABELS, Evidence, Row
 from etf_pipeline.reports import percent
 
-CONFIDENCE, SIGNIFICANCE, CHANCE = 0.95, 0.05, 0.5
+CONFIDENCE, SIGNIFICANCE, OVERFIT, SURVIVAL, FEW_DEAD = 0.95, 0.05, 0.2, 0.01, 0.05
 """What a probability must reach, and what a p-value must stay below, for luck to be ruled out."""
 
 
@@ -93,26 +93,21 @@ def _deflated(found: Evidence) -> Test:
     if sharpe is not None:
         between = "" if lower is None or upper is None else f" (95 % interval {lower:.2f} to {upper:.2f})"
         says.append(f"Its Sharpe ratio over cash is {sharpe:.2f}{between}.")
-    trials, effective = cash.get("trials") or own.get("trials"), _number(cash or own, "effective_trials")
+    trials, effective = own.get("trials") or cash.get("trials"), _number(own or cash, "effective_trials")
     if trials:
         alike = "" if effective is None else f", as good as {effective:.1f} independent ones"
         says.append(f"{_count(trials, 'configuration')} {'was' if trials == 1 else 'were'} tried{alike}.")
-    luck, deflated = _number(cash, "expected_maximum_sharpe"), _number(cash, "deflated_sharpe")
+    luck = _number(own, "expected_maximum_sharpe")
     if luck is not None:
         says.append(
-            f"The best of so many useless strategies would show a Sharpe ratio of {luck:.2f}"
-            + (
-                "."
-                if deflated is None
-                else f"; the probability that its own is truly above that is {_share(deflated)}."
-            )
+            f"Over the market fund the best of so many useless strategies would show a Sharpe ratio of {luck:.2f}."
         )
     ahead, over = _number(own, "deflated_sharpe"), _number(own, "sharpe")
     if ahead is None:
         says.append("Whether it beats the market fund once all trials are counted is not known.")
         return Test(name, None, " ".join(says))
     says.append(
-        "Over the market fund its ratio is "
+        "Its own there is "
         + ("–" if over is None else f"{over:.2f}")
         + f"; the probability that this is above what the best of so many tries shows by luck is {_share(ahead)} "
         f"({_share(CONFIDENCE)} is asked)."
@@ -140,9 +135,10 @@ def _overfit(found: Evidence) -> Test:
         return Test(name, None, "The probability of backtest overfitting is not known yet.")
     return Test(
         name,
-        p <= CHANCE,
+        p <= OVERFIT,
         f"The configuration that is best in one half of the record is below the median in the other half in {_share(p)} "
-        f"of all ways to halve it (probability of backtest overfitting; {_share(CHANCE)} is chance, no more is asked).",
+        f"of all ways to halve it (probability of backtest overfitting; 50 % is chance, at most "
+        f"{_share(OVERFIT)} is asked).",
     )
 
 
@@ -168,20 +164,22 @@ def _survivors(found: Evidence) -> Test:
         return Test(
             name,
             None,
-            "No fund in these data ever died: they hold survivors only, which flatters every return here by an unknown "
+            "No fund in these data is gone: they hold survivors only, which flatters every return here by an unknown "
             "amount.",
         )
+    few = row["dead_funds"] < FEW_DEAD * row["funds"]
     difference = _number(row, "annual_return_difference")
     lower, upper = _number(row, "difference_lower"), _number(row, "difference_upper")
     amount = ""
     if difference is not None:
-        amount = f". Forgetting them would change the return of equally weighted funds by {_points(difference)} a year"
+        amount = f". Forgetting them would change the strategy's return by {_points(difference)} a year"
     if difference is not None and lower is not None and upper is not None:
         amount += f" (95 % interval {100 * lower:+.1f} to {100 * upper:+.1f})"
     return Test(
         name,
-        True,
-        f"Of {row['funds']:,} funds ranked, {row['dead_funds']:,} died and count here until then{amount}.",
+        None if few or difference is None else abs(difference) <= SURVIVAL,
+        f"Of {row['funds']:,} funds ranked, {row['dead_funds']:,} are gone and count here until then{amount}."
+        + (" So few say that most of the dead are missing from these data." if few else ""),
     )
 
 

@@ -111,7 +111,7 @@ def _daily(strategy: str, sessions: pd.DatetimeIndex, returns: np.ndarray) -> pd
         {
             "session": sessions, "strategy": strategy, "start_value": start, "price_gain": end - start + spread,
             "spread_cost": spread, "end_value": end, "cash": 0.02 * end, "traded_value": 0.01 * end, "funds": 4,
-            "largest_weight": 0.3, "net_return": returns, "gross_return": returns + 1e-5,
+            "largest_weight": 0.3, "covered": True, "net_return": returns, "gross_return": returns + 1e-5,
             "drawdown": end / np.maximum.accumulate(np.concatenate([[1e5], end]))[1:] - 1,
             "income": 0.0, "interest": 0.0, "impact_cost": 0.0, "haircut": 0.0,
         }
@@ -198,7 +198,7 @@ def _judgements(complete: list[int]) -> dict[str, pd.DataFrame]:
         for power in range(4, 10)
     ]  # fmt: skip
     overfitting = {
-        "session": key["session"], "year": last, "trials": 2880, "effective_trials": 14.2, "splits": 924,
+        "session": key["session"], "year": last, "trials": 2880, "months": 150, "effective_trials": 14.2, "splits": 924,
         "probability_of_overfitting": 0.48, "degradation_slope": -0.2, "probability_of_loss": 0.3, "spa_p_value": 0.41,
         "spa_lower_p_value": 0.39, "spa_upper_p_value": 0.44, "step_m_rejections": 0,
     }  # fmt: skip

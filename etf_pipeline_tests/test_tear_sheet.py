@@ -136,7 +136,7 @@ def test_it_is_the_same_for_the_same_warehouse(rows: duckdb.DuckDBPyConnection, 
 def test_the_verdict_is_the_first_thing_said(page: str) -> None:
     assert "No. After costs it earned" in words(page)[:300]
     assert 'class="verdict no"' in page
-    assert "The best of so many useless strategies would show a Sharpe ratio of 0.62" in words(page)
+    assert "the best of so many useless strategies would show a Sharpe ratio of 0.62" in words(page)
 
 
 def test_simulated_is_on_the_title_and_on_every_chart(

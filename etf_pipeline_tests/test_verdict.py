@@ -15,12 +15,14 @@ GOOD = Evidence(
     summary={"annual_return": 0.123, "excess_annual_return": 0.031},
     over_cash={
         "sharpe": 1.2, "sharpe_lower": 0.8, "sharpe_upper": 1.6, "trials": 2880, "effective_trials": 14.2,
-        "expected_maximum_sharpe": 0.62, "deflated_sharpe": 0.97,
     },
-    over_benchmark={"sharpe": 0.9, "deflated_sharpe": 0.96, "years": 15.0, "years_for_power": 9.7, "trials": 2880},
+    over_benchmark={
+        "sharpe": 0.9, "deflated_sharpe": 0.96, "years": 15.0, "years_for_power": 9.7, "trials": 2880,
+        "effective_trials": 14.2, "expected_maximum_sharpe": 0.62,
+    },
     overfitting={"spa_p_value": 0.02, "probability_of_overfitting": 0.03},
     random={"beaten_in_sharpe": 0.98, "draws": 500},
-    survivorship={"funds": 240, "dead_funds": 31, "annual_return_difference": 0.011},
+    survivorship={"funds": 240, "dead_funds": 31, "annual_return_difference": 0.008},
     settings={"top": 20, "keep": 30, "months": 1, "delay": 1, "trade_at": "close", "capital": 1e5},
 )  # fmt: skip
 FAILING = {
@@ -115,16 +117,16 @@ def test_the_words_carry_the_numbers() -> None:
         "1 session later at the close",
         "Sharpe ratio over cash is 1.20 (95 % interval 0.80 to 1.60)",
         "2,880 configurations were tried, as good as 14.2 independent ones",
-        "The best of so many useless strategies would show a Sharpe ratio of 0.62",
+        "Over the market fund the best of so many useless strategies would show a Sharpe ratio of 0.62",
         "probability 0.02 (Hansen's test",
         "in 3 % of all ways to halve it",
         "it beats 98 % of 500 portfolios",
-        "Of 240 funds ranked, 31 died",
-        "by +1.1 points a year",
+        "Of 240 funds ranked, 31 are gone",
+        "by +0.8 points a year",
         "10 years of record are needed (5 % significance, 80 % power); there are 15.0",
     ):
         assert text in told
-    one = judge(changed("over_cash", trials=1, effective_trials=1.0))
+    one = judge(changed("over_benchmark", trials=1, effective_trials=1.0))
     assert "1 configuration was tried" in " ".join(one.sentences)
 
 
@@ -134,6 +136,16 @@ def test_no_length_of_record_shows_a_lead_that_is_not_there() -> None:
 
 
 def test_near_certainty_is_not_called_certainty() -> None:
-    told = " ".join(judge(changed("over_cash", deflated_sharpe=0.9996)).sentences)
+    told = " ".join(judge(changed("over_benchmark", deflated_sharpe=0.9996)).sentences)
     assert "is over 99 %" in told
     assert "under 1 %" in " ".join(judge(changed("overfitting", probability_of_overfitting=0.001)).sentences)
+
+
+def test_few_dead_funds_say_that_the_dead_are_missing() -> None:
+    verdict = judge(changed("survivorship", dead_funds=4))
+    assert verdict.answer == "unknown" or verdict.tests[-1].passed is None
+    assert "most of the dead are missing" in " ".join(verdict.sentences)
+
+
+def test_a_record_that_the_dead_would_change_is_a_no() -> None:
+    assert judge(changed("survivorship", annual_return_difference=0.02)).answer == "no"

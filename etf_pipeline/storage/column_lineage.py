@@ -421,7 +421,14 @@ def _backtest() -> dict[str, ColumnSources]:
         table = f"validation.{name}"
         dates = tuple(name for name in _YEAR if name in CONTRACTS[table].names)
         alone = (
-            (*labels, *dates, *written, *grid, "window_number", "trial_id")
+            (
+                *labels,
+                *dates,
+                *written,
+                *(grid if name == "parameter_sweep" else ()),
+                "window_number",
+                "trial_id",
+            )
             if name != "walk_forward"
             else (*labels, *dates, "window_number")
         )

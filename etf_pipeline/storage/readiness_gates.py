@@ -32,9 +32,15 @@ GATES: tuple[Gate, ...] = (
         "SELECT sessions_behind FROM asked", "SELECT max(session) FROM market.sessions",
     ),
     Gate(
+        "market_fund_is_covered", "Has the market fund a bar of late?", False, 5.0, "",
+        "SELECT count(*) FROM market.sessions WHERE session > (SELECT max(session) FROM market.bars JOIN asked "
+        "ON ticker = benchmark WHERE accepted)", "SELECT ticker, max(session) FROM market.bars WHERE accepted GROUP BY ALL",
+    ),
+    Gate(
         "point_in_time", "Did the last proof with this code and these settings find every table the same?", False, 0.0, "",
         "SELECT CASE WHEN different = '' THEN 0 ELSE len(string_split(different, ', ')) END FROM meta.point_in_time_proofs "
-        "JOIN asked USING (code_version, settings_hash) ORDER BY proved_at DESC LIMIT 1",
+        "JOIN asked USING (code_version, settings_hash) WHERE session > (SELECT max(session) FROM market.sessions) "
+        "- INTERVAL 400 DAY ORDER BY proved_at DESC LIMIT 1",
         "SELECT * FROM meta.point_in_time_proofs ORDER BY proved_at DESC",
     ),
     Gate(
@@ -50,7 +56,7 @@ GATES: tuple[Gate, ...] = (
         _newest("overfitting", "spa_p_value"),
     ),
     Gate(
-        "overfitting", "Does the trial that was best keep its place afterwards?", False, 0.5, "%",
+        "overfitting", "Does the trial that was best keep its place afterwards?", False, 0.2, "%",
         _newest("overfitting", "probability_of_overfitting"),
     ),
     Gate(
@@ -61,7 +67,7 @@ GATES: tuple[Gate, ...] = (
         "survivors_do_not_carry_it", "Would forgetting dead funds have changed little?", False, 0.01, "p.a.",
         _newest(
             "survivorship",
-            "CASE WHEN dead_funds > 0 THEN abs(annual_return_difference) END",
+            "CASE WHEN dead_funds >= 0.05 * funds THEN abs(annual_return_difference) END",
             "comparison = 'survivors_less_all' AND asset_class = 'all' AND scope = 'to_date'",
         ),
     ),
@@ -91,6 +97,6 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "drift", "Does research today rank as what was published?", False, 0.05, "%",
         "SELECT avg((r.rank IS DISTINCT FROM p.rank)::INT) FROM production.published_ranking p "
-        "LEFT JOIN scoring.composite_ranking r USING (session, ticker)",
+        "LEFT JOIN scoring.composite_ranking r USING (session, ticker) WHERE p.rank IS NOT NULL OR r.rank IS NOT NULL",
     ),
 )  # fmt: skip

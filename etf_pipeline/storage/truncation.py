@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.hashing import content_hash
@@ -52,16 +54,21 @@ def table_hash(warehouse: Warehouse, table: str, where: str = "true") -> str:
     return content_hash(rows, CONTRACTS[table])
 
 
-def research_hashes(warehouse: Warehouse, until: str | None = None) -> dict[str, str]:
+def research_hashes(
+    warehouse: Warehouse, until: str | None = None, tables: Sequence[str] = RESEARCH
+) -> dict[str, str]:
     """Hash of each research table, of the rows that could be known by the session ``until``."""
     hashes = {}
-    for table in RESEARCH:
+    for table in tables:
         day = "detected_on" if table == "market.quality_events" else "session"
         hashes[table] = table_hash(warehouse, table, f"{day} <= DATE '{until}'" if until else "true")
     return hashes
 
 
-def differing_tables(full: Warehouse, cut: Warehouse, session: str) -> list[str]:
-    """Tables of which rows up to ``session`` depend on what came after it; empty where nothing looked ahead."""
-    expected, got = research_hashes(full, until=session), research_hashes(cut)
-    return [table for table in RESEARCH if table not in NOT_COMPARED and expected[table] != got[table]]
+def differing_tables(
+    full: Warehouse, cut: Warehouse, session: str, tables: Sequence[str] = RESEARCH
+) -> list[str]:
+    """Those of ``tables`` whose rows up to ``session`` depend on what came after it; none where nothing looked ahead."""
+    compared = [table for table in tables if table not in NOT_COMPARED]
+    expected, got = research_hashes(full, session, compared), research_hashes(cut, None, compared)
+    return [table for table in compared if expected[table] != got[table]]

@@ -51,12 +51,13 @@ class TrialCount:
     variance: float
 
 
-def count_trials(gain: np.ndarray) -> TrialCount:
+def count_trials(gain: np.ndarray, others: int = 0) -> TrialCount:
     """Independent trials among K, and how their Sharpe ratios differ.
 
     Parameters
     ----------
     gain : (M, K) float64 without NaN, monthly returns over the yardstick's.
+    others : trials that cannot be compared with these, by their dates: taken to be as independent as they are.
     """
     found = effective_trials(gain, min_overlap=MIN_MONTHS // 2)
     count = gain.shape[1]
@@ -67,7 +68,7 @@ def count_trials(gain: np.ndarray) -> TrialCount:
     implied = mean + (1.0 - mean) * count
     between = float(np.nanvar(sharpe_ratio(gain), ddof=1))
     return TrialCount(
-        max(float(found.number), found.participation, implied),
+        max(float(found.number), found.participation, implied) * (count + others) / count,
         float(found.number),
         found.participation,
         implied,
@@ -76,8 +77,16 @@ def count_trials(gain: np.ndarray) -> TrialCount:
 
 
 def compared_months(monthly: np.ndarray, yardsticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(M,) months and (K,) trials that are judged: trials with 36 months, and the months that all of these have."""
-    enough = np.isfinite(monthly).sum(axis=0) >= MIN_MONTHS
+    """(M,) months and (K,) trials that are judged, and the months that all of these have.
+
+    Judged are trials with 36 months and a return in the last month that any trial has: what was tried under other
+    settings and is not run any more would freeze the record where it stopped. It still counts (``count_trials``).
+    """
+    there = np.isfinite(monthly)
+    newest = np.flatnonzero(there.any(axis=1))
+    enough = there.sum(axis=0) >= MIN_MONTHS
+    if len(newest):
+        enough &= there[newest[-1]]
     complete = np.isfinite(monthly[:, enough]).all(axis=1) & np.isfinite(yardsticks).all(axis=1)
     return complete, enough
 
@@ -101,7 +110,8 @@ def judge_trials(
     """
     nan = float("nan")
     out = {
-        "trials": float(np.isfinite(monthly).any(axis=0).sum()), "effective_trials": nan, "cluster_trials": nan,
+        "trials": float(np.isfinite(monthly).any(axis=0).sum()), "months": 0.0,
+        "effective_trials": nan, "cluster_trials": nan,
         "participation_trials": nan, "implied_trials": nan,
         "splits": 0.0, "probability_of_overfitting": nan, "degradation_slope": nan, "probability_of_loss": nan,
         "spa_p_value": nan, "spa_lower_p_value": nan, "spa_upper_p_value": nan, "step_m_rejections": 0.0,
@@ -111,7 +121,9 @@ def judge_trials(
         return out, {}
     own = monthly[months][:, trials]
     gains = {name: own - yard[months, None] for name, yard in yardsticks.items()}
-    counts = {name: count_trials(gain) for name, gain in gains.items()}
+    others = int(out["trials"]) - int(trials.sum())
+    counts = {name: count_trials(gain, max(0, others)) for name, gain in gains.items()}
+    out["months"] = float(months.sum())
     out["effective_trials"] = counts["benchmark"].number
     out["cluster_trials"] = counts["benchmark"].clusters
     out["participation_trials"] = counts["benchmark"].participation

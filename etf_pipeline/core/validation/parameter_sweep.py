@@ -54,6 +54,11 @@ class Configuration:
     keep: float = 1.5
     months: int = 1
 
+    @property
+    def kept(self) -> int:
+        """Rank up to which a fund held stays."""
+        return int(self.keep * self.top + 1e-9)
+
 
 @dataclass(frozen=True)
 class SweepGrid:
@@ -272,7 +277,7 @@ def configuration_rank(inputs: RankingInputs, rules: ScoringRules, wanted: Confi
 def sweep_orders(
     inputs: RankingInputs, grid: SweepGrid, rules: ScoringRules, sessions: np.ndarray, *, delay: int = 1
 ) -> list[Orders]:
-    """Orders of every configuration of a grid, in equal parts; what lacks of ``top`` funds is cash.
+    """Orders of every configuration of a grid, in equal parts of those there are, up to ``top``.
 
     Parameters
     ----------
@@ -307,10 +312,9 @@ def sweep_orders(
             of_months = {months: rank[rows] for months, rows in chosen_rows.items()}
             for number in range(int(ranking) * inner, (int(ranking) + 1) * inner):
                 one = grid.configuration(number)
-                chosen = select(of_months[one.months], one.top, int(one.keep * one.top))
-                made[number] = selected(
-                    chosen, inputs.rows[chosen_rows[one.months]], 1.0 / one.top, delay=delay
-                )
+                chosen = select(of_months[one.months], one.top, one.kept)
+                size = 1.0 / np.maximum(1, (chosen >= 0).sum(axis=1, keepdims=True))
+                made[number] = selected(chosen, inputs.rows[chosen_rows[one.months]], size, delay=delay)
 
     over_columns(work, len(grid) // inner)
     return [one for one in made if one is not None]

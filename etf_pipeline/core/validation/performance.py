@@ -21,6 +21,8 @@ def performance(
     benchmark: np.ndarray,
     deposit: np.ndarray,
     scenarios: Mapping[str, np.ndarray] | None = None,
+    *,
+    counts: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Figures of one account for each year that is over, and from its beginning to the end of each.
 
@@ -32,6 +34,7 @@ def performance(
     deposit : (S,) float64, what cash earned, which Sharpe and Sortino ratios are in excess of.
     scenarios : name -> (S,) net returns of the same strategy at other costs; each adds a column
         ``annual_return_<name>``.
+    counts : (S,) bool, sessions that count; all if None.
 
     Returns
     -------
@@ -73,11 +76,14 @@ def performance(
             until = int(years.end[p])
             if until <= begin:
                 continue
-            span = slice(begin, until)
+            span = np.arange(begin, until)
+            span = span if counts is None else span[counts[begin:until]]
+            if not len(span):
+                continue
             row: dict[str, object] = {
                 "year": int(years.year[p]),
                 "scope": str(scope),
-                "sessions": until - begin,
+                "sessions": len(span),
             }
             row |= _earned(net[span], gross[span], deposit[span], month[span])
             row |= _compared(net[span], benchmark[span])

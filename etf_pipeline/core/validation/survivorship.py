@@ -66,6 +66,7 @@ def survivorship_bias(
     keep: int | None = None,
     delay: int = 1,
     account: AccountRules | None = None,
+    gone: np.ndarray | None = None,
     replications: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -80,6 +81,8 @@ def survivorship_bias(
     top, keep, delay : as ``best_ranked`` takes them. Fewer funds than ``top`` share the whole account; with none there is
         nothing to compare.
     account : AccountRules, the defaults if None.
+    gone : (S, N) bool, known to be gone at the close: one that trades again is no longer. If None, for ever from the
+        market's ``event_gone`` on.
     replications, confidence, seed : of the bootstrap, as ``paired_difference`` takes them.
 
     Returns
@@ -107,7 +110,7 @@ def survivorship_bias(
         raise BacktestError(f"top and delay must be at least 1, keep at least top: {top}, {delay}, {keep}")
     used = at + delay < len(market.sessions)
     at, ranked = at[used], np.ascontiguousarray(rank[used], dtype=np.int64)
-    gone = gone_rows(market)
+    dead = np.arange(len(market.sessions))[:, None] >= gone_rows(market) if gone is None else gone
     years = complete_years(market.sessions)
     shape = (len(years.year), 2, len(groups.names))
     funds, sessions = np.zeros((*shape, 3), dtype=np.int64), np.zeros((*shape, 2), dtype=np.int64)
@@ -117,13 +120,13 @@ def survivorship_bias(
     compare = partial(paired_difference, replications=replications, confidence=confidence, seed=seed)
     mean_of = partial(_mean_interval, replications=replications, confidence=confidence, seed=seed)
     for g, (begin, end) in enumerate(groups.bounds):
-        inside = np.zeros(len(gone), dtype=bool)
+        inside = np.zeros(rank.shape[1], dtype=bool)
         inside[groups.order[begin:end]] = True
         everyone = _ranked_among(ranked, inside)
         whole = held(everyone)
         place = _place(everyone)
         for p in range(len(years.year)):
-            alive = inside & (gone >= years.end[p])
+            alive = inside & ~dead[years.end[p] - 1]
             masks = (inside, alive, inside & ~alive)
             returns = [
                 whole,

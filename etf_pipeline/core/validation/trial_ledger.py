@@ -12,7 +12,7 @@ import pandas as pd
 
 from etf_pipeline.core.market.calendar import month_starts
 
-SPAN_SETTINGS = ("start", "end", "known_at", "path", "reference_path", "universe_file", "backtest")
+SPAN_SETTINGS = ("end", "known_at", "path", "reference_path", "backtest")
 """Settings that change what data a trial saw, or that its configuration tells already: not part of what it is."""
 
 

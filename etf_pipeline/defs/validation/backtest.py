@@ -50,16 +50,16 @@ def strategy_orders(
     rows = every(sessions, settings.months)
     rows = rows[(rank[rows] > 0).sum(axis=1) >= settings.top]
     top, keep, delay = settings.top, settings.keep, settings.delay
-    at = column_of(made.market.tickers, benchmark)
+    # The market fund is bought anew each month too, or its distributions would lie idle for ever.
+    market_fund = (np.array([column_of(made.market.tickers, benchmark)]), np.ones(1))
     monthly = month_ends(sessions)
     monthly = monthly[monthly >= rows[0]] if len(rows) else monthly[:0]
     members = [np.flatnonzero(made.member[row]) for row in monthly]
     everyone = [(own, np.full(len(own), 1.0 / max(1, len(own)))) for own in members]
-    market_fund = [(np.array([at]), np.ones(1))] * len(rows[:1])
     return {
         "top_ranked": best_ranked(rank, rows, top=top, keep=keep, delay=delay),
         "top_ranked_sized": best_ranked(rank, rows, top=top, keep=keep, weight=size, delay=delay),
-        "benchmark": orders(rows[:1], market_fund, len(sessions), delay=delay),
+        "benchmark": orders(monthly, [market_fund] * len(monthly), len(sessions), delay=delay),
         "equal_weight": orders(monthly, everyone, len(sessions), delay=delay),
     }
 
@@ -110,7 +110,7 @@ def backtest_assets(
     accounts = {
         name: backtest(market, one, made.rules, holdings_on=one.executed) for name, one in wanted.items()
     }
-    daily = _daily(accounts, market.sessions)
+    daily = _daily(accounts, market.sessions, made.covered)
     yield dg.Output(
         daily,
         "backtest_daily",
@@ -123,7 +123,7 @@ def backtest_assets(
     )
     yield dg.Output(_trades(accounts, market.sessions, market.tickers), "backtest_trades")
     yield dg.Output(_holdings(accounts, market.sessions, market.tickers), "backtest_holdings")
-    net = {name: _on_axis(account, len(market.sessions)) for name, account in accounts.items()}
+    net = {name: _counted(account, made) for name, account in accounts.items()}
     base = net.get("benchmark", np.full(len(market.sessions), np.nan))
     summary = _by_strategy(
         {
@@ -133,11 +133,12 @@ def backtest_assets(
                 base,
                 market.deposit,
                 {
-                    f"{scenario}_costs": _on_axis(
-                        backtest(made.at_costs(scenario), wanted[name], made.rules), len(base)
+                    f"{scenario}_costs": _counted(
+                        backtest(made.at_costs(scenario), wanted[name], made.rules), made
                     )
                     for scenario in ("low", "high")
                 },
+                counts=made.covered,
             )
             for name, account in accounts.items()
         },
@@ -164,13 +165,14 @@ def backtest_assets(
     yield dg.Output(_capacity(wanted, made, base), "capacity")
 
 
-def _on_axis(account: Account, sessions: int) -> np.ndarray:
-    out = np.full(sessions, np.nan)
+def _counted(account: Account, made: Trading) -> np.ndarray:
+    """(S,) net returns; NaN before the first trade and where the market fund is covered no more."""
+    out = np.full(len(made.covered), np.nan)
     out[account.first :] = account.net_return
-    return out
+    return np.where(made.covered, out, np.nan)
 
 
-def _daily(accounts: Mapping[str, Account], sessions: np.ndarray) -> pd.DataFrame:
+def _daily(accounts: Mapping[str, Account], sessions: np.ndarray, covered: np.ndarray) -> pd.DataFrame:
     names = {"start": "start_value", "end": "end_value", "traded": "traded_value"}
     frames = []
     for strategy, account in accounts.items():
@@ -180,6 +182,7 @@ def _daily(accounts: Mapping[str, Account], sessions: np.ndarray) -> pd.DataFram
             strategy=strategy,
             session=sessions[account.first :].astype("datetime64[s]"),
             funds=frame["funds"].astype("int32"),
+            covered=covered[account.first :],
             net_return=account.net_return,
             gross_return=account.gross_return,
             drawdown=end / np.maximum.accumulate(np.concatenate([[account.item("start")[0]], end]))[1:] - 1.0,
@@ -239,6 +242,7 @@ def _random(
         market, rank[rows], rows, top=settings.top, keep=settings.keep, draws=settings.random_portfolios,
         seed=settings.seed, delay=settings.delay, account=made.rules,
     )  # fmt: skip
+    returns = np.where(made.covered[:, None], drawn.returns, np.nan)
     own = net["top_ranked"]
     first = int(np.flatnonzero(np.isfinite(own))[0])
     years = complete_years(market.sessions)
@@ -255,9 +259,9 @@ def _random(
             "draws": settings.random_portfolios,
             "persistence": float(drawn.persistence[until].mean()) if until.any() else np.nan,
         }
-        excess = drawn.returns[span] - market.deposit[span, None]
+        excess = returns[span] - market.deposit[span, None]
         for name, one, many in (
-            ("annual_return", annual_return(own[span])[0], annual_return(drawn.returns[span])),
+            ("annual_return", annual_return(own[span])[0], annual_return(returns[span])),
             ("sharpe", annual_sharpe(own[span] - market.deposit[span])[0], annual_sharpe(excess)),
         ):
             row[name] = float(one)
@@ -273,7 +277,9 @@ def _capacity(wanted: Mapping[str, Orders], made: Trading, benchmark: np.ndarray
     for name in STRATEGIES:
         for capital in CAPITALS if name in wanted else ():
             account = backtest(made.market, wanted[name], replace(made.rules, capital=capital))
-            found = performance(account, made.market.sessions, benchmark, made.market.deposit)
+            found = performance(
+                account, made.market.sessions, benchmark, made.market.deposit, counts=made.covered
+            )
             frame = _by_strategy({name: found}, made.market.sessions, "validation.backtest_summary")
             frames.append(frame[frame["scope"] == "to_date"].assign(capital=capital))
     columns = ["strategy", "session", "year", "capital", "annual_return", "spread_cost_annual", "impact_cost_annual",

@@ -32,8 +32,14 @@ def readiness(sessions: pd.DataFrame, pipeline: PipelineResource) -> dg.Output[p
     rows = []
     with pipeline.warehouse.read() as connection:
         connection.execute(
-            "CREATE TEMP TABLE asked AS SELECT ? AS sessions_behind, ? AS code_version, ? AS settings_hash",
-            [max(0, len(behind) - 1), code_version(), pipeline.settings.settings_hash()],
+            "CREATE TEMP TABLE asked AS SELECT ? AS sessions_behind, ? AS code_version, ? AS settings_hash, "
+            "? AS benchmark",
+            [
+                max(0, len(behind) - 1),
+                code_version(),
+                pipeline.settings.settings_hash(),
+                pipeline.settings.benchmark_ticker,
+            ],
         )
         for gate in GATES:
             answer = connection.execute(gate.query).fetchone() or (None,)

@@ -72,7 +72,7 @@ def survivorship_judgement(
     rank = np.nan_to_num(from_long_column(ranking, "rank", market.sessions, market.tickers)).astype(np.int64)
     found = survivorship_bias(
         market, rank[decided], decided, groups, top=settings.top, keep=settings.keep, delay=settings.delay,
-        account=made.rules, seed=settings.seed,
+        account=made.rules, gone=made.gone, seed=settings.seed,
     )  # fmt: skip
     frames = []
     for b, comparison in enumerate(COMPARISONS):

@@ -19,7 +19,7 @@ from etf_pipeline.core.portfolio.costs import (
 from etf_pipeline.core.validation.backtest import AccountRules, BacktestError, TradingMarket, trading_market
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.resources import Pipeline
-from etf_pipeline.storage.panels import panel_axes, price_panels, read_reference
+from etf_pipeline.storage.panels import column_of, panel_axes, price_panels, read_reference
 
 SPREAD = {"low": "spread_lower", "base": "spread", "high": "spread_upper"}
 GONE = ("delisted", "presumed_delisted")
@@ -33,7 +33,8 @@ class Trading:
     ----------
     market : TradingMarket at costs as estimated.
     costs : scenario -> TradingCosts.
-    member : (S, N) bool.
+    member : (S, N) bool; gone : (S, N) bool, known to be delisted, or presumed so, at the close.
+    covered : (S,) bool, the source still covers the market fund: what follows counts in no figure.
     rules : how the settings' account trades.
     cash_rate : where the rate of cash comes from, or that it is unknown and cash earns nothing.
     """
@@ -41,6 +42,8 @@ class Trading:
     market: TradingMarket
     costs: dict[Scenario, TradingCosts]
     member: np.ndarray
+    gone: np.ndarray
+    covered: np.ndarray
     rules: AccountRules
     cash_rate: str
 
@@ -77,6 +80,7 @@ def trading(
         return from_long_column(frame[frame["ticker"].isin(tickers)], column, axis, tickers)
 
     member = panel(universe, "is_member") == 1.0
+    benchmark = column_of(tickers, pipeline.settings.benchmark_ticker)
     gone = panel(universe.assign(gone=universe["exclusion_reason"].isin(GONE)), "gone") == 1.0
     daily = panel(volatility, "volatility_annualised") / np.sqrt(SESSIONS_A_YEAR)
     value = panel(liquidity, "median_traded_value")
@@ -100,6 +104,8 @@ def trading(
         ),
         costs,
         member,
+        gone,
+        ~(panel(universe.assign(ended=universe["exclusion_reason"] == "not_covered"), "ended") == 1.0)[:, benchmark],
         AccountRules(settings.capital, settings.whole_units, settings.delisting_haircut),
         series if np.isfinite(rate).any() else f"unknown ({series} is not among the reference series): cash earns nothing",
     )  # fmt: skip

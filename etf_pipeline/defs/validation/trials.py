@@ -72,7 +72,7 @@ def configuration_of(
     return {
         "weights": "served" if served else dict(zip(COMPONENT_NAMES, (round(w, 6) for w in wanted.weights), strict=True)),
         "multipliers": wanted.multipliers, "penalties": wanted.penalties, "top": wanted.top,
-        "keep": int(wanted.keep * wanted.top), "months": wanted.months, "sized": sized,
+        "keep": wanted.kept, "months": wanted.months, "sized": sized,
         **{name: getattr(settings, name) for name in ACCOUNT},
     }  # fmt: skip
 
@@ -127,12 +127,13 @@ def trial_judgement(
     """Run the grid around the default, enter every configuration in the ledger, and discount the record for all of them."""
     made = trading(bars, sessions, universe, liquidity, volatility, pipeline)
     days = made.market.sessions
+    axis = pd.DatetimeIndex(days.astype("datetime64[s]"))
     strategy = {
-        str(name): own.set_index("session")["net_return"].reindex(pd.DatetimeIndex(days.astype("datetime64[s]"))).to_numpy()
-        for name, own in daily.groupby("strategy")
+        str(name): own.set_index("session")["net_return"].reindex(axis).to_numpy()
+        for name, own in daily[daily["covered"]].groupby("strategy")
     }  # fmt: skip
     grid, swept = _sweep(made, universe, categories, scores, ranking, pipeline, strategy.get("top_ranked"))
-    trials, returns = _ledger(context.run_id, made, grid, swept, strategy, pipeline)
+    trials, returns = _ledger(context.run.run_id, made, grid, swept, strategy, pipeline)
     yield dg.Output(trials, "trials", metadata={"trials": len(trials)})
     yield dg.Output(returns, "trial_returns")
     yield dg.Output(_stable(grid, swept, made, pipeline), "parameter_sweep")
@@ -183,7 +184,8 @@ def _sweep(
         at(universe, "median_traded_value"),
         market.tickers,
     )
-    return grid, parameter_sweep(market, inputs, grid, rules, made.rules, delay=settings.delay)
+    swept = parameter_sweep(market, inputs, grid, rules, made.rules, delay=settings.delay)
+    return grid, np.where(made.covered[:, None], swept, np.nan)
 
 
 def _ledger(
@@ -277,7 +279,7 @@ def _stable(grid: SweepGrid, swept: np.ndarray, made: Trading, pipeline: Pipelin
                 "trial_id": [trial_id(configuration_of(one, settings), settings_hash) for one in wanted],
                 **{f"{name}_weight": [one.weights[c] for one in wanted] for c, name in enumerate(COMPONENT_NAMES)},
                 **{name: [getattr(one, name) for one in wanted] for name in ("multipliers", "penalties", "top", "months")},
-                "keep": [int(one.keep * one.top) for one in wanted],
+                "keep": [one.kept for one in wanted],
                 "is_default": np.arange(len(wanted))
                 == grid.number(default_configuration(settings, dict(pipeline.rules.base_weights))),
             }
@@ -309,7 +311,8 @@ def _compared(swept: np.ndarray, made: Trading) -> tuple[int, np.ndarray]:
     """First row from which every configuration has returns, and those over cash from there on."""
     complete = np.isfinite(swept).all(axis=1) if swept.shape[1] else np.zeros(len(swept), dtype=bool)
     first = int(complete.argmax()) if complete.any() else len(swept)
-    return first, swept[first:] - made.market.deposit[first:, None]
+    last = len(swept) - int(complete[::-1].argmax()) if complete.any() else len(swept)
+    return first, swept[first:last] - made.market.deposit[first:last, None]
 
 
 def _walked(
@@ -408,7 +411,7 @@ def _judged(
                     seed=seed,
                 )
             ]
-    whole = ("trials", "splits", "step_m_rejections")
+    whole = ("trials", "months", "splits", "step_m_rejections")
     frame = pd.DataFrame(judged).astype(dict.fromkeys(whole, "int32")) if judged else None
     return (
         together([frame] if frame is not None else [], "validation.overfitting"),

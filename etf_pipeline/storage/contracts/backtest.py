@@ -38,6 +38,11 @@ BACKTEST_CONTRACTS = (
             _money("traded_value", "bought and sold, at the session's prices"),
             count("funds", "held", "funds"),
             Column("largest_weight", "DOUBLE", "largest holding over the account", "0-1"),
+            Column(
+                "covered",
+                "BOOLEAN",
+                "the source still covers the market fund; sessions that are not covered count in no figure",
+            ),
             Column("net_return", "DOUBLE", "after costs", "fraction"),
             Column("gross_return", "DOUBLE", "before spread and impact", "fraction"),
             Column("drawdown", "DOUBLE", "below the account's highest close so far", "fraction"),

@@ -15,7 +15,7 @@ TRIAL_CONTRACTS = (
     Contract(
         "validation.trials",
         "The ledger: every backtest configuration ever run on this warehouse, written by the run itself. The same "
-        "configuration counts once, however often it runs; none is ever taken out.",
+        "configuration counts once, however often it runs and whatever prices it is run on; none is ever taken out.",
         "one row a configuration",
         (
             TRIAL,
@@ -113,6 +113,7 @@ TRIAL_CONTRACTS = (
             KNOWN,
             YEAR[0],
             count("trials", "configurations in the ledger with returns", "trials"),
+            count("months", "that those run now have in common: the record that is judged", "months"),
             optional(
                 "effective_trials", "independent ones over the market fund: the largest of three counts"
             ),

@@ -36,7 +36,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     memory = duckdb.connect()
     ensure_schema(memory)
     memory.execute(
-        "CREATE TABLE asked AS SELECT 0 AS sessions_behind, 'x' AS code_version, 'x' AS settings_hash"
+        "CREATE TABLE asked AS SELECT 0 AS sessions_behind, 'x' AS code_version, 'x' AS settings_hash, 'A' AS benchmark"
     )
     return memory
 
@@ -46,7 +46,7 @@ def test_an_empty_warehouse_passes_nothing_but_freshness(
     connection: duckdb.DuckDBPyConnection, gate: Gate
 ) -> None:
     answer = connection.execute(gate.query).fetchone() or (None,)
-    if gate.name != "freshness":
+    if gate.name not in {"freshness", "market_fund_is_covered"}:
         assert answer[0] is None
     connection.execute(gate.evidence)
 
@@ -62,7 +62,13 @@ def test_values_are_those_of_the_newest_year(connection: duckdb.DuckDBPyConnecti
             connection, "validation.backtest_summary", strategy="benchmark", scope="to_date", year=year,
             maximum_drawdown=-0.3,
         )  # fmt: skip
+    insert(connection, "market.sessions", session="2026-02-02")
+    insert(connection, "market.bars", ticker="A", session="2026-01-30")
     insert(connection, "meta.point_in_time_proofs", different="risk.beta, risk.tail")
+    # A proof of long ago says nothing of the years since.
+    insert(
+        connection, "meta.point_in_time_proofs", different="", session="2020-01-02", proved_at="2099-01-01"
+    )
     insert(
         connection, "validation.survivorship", comparison="survivors_less_all", asset_class="all", scope="to_date",
         annual_return_difference=0.004, dead_funds=0,
@@ -72,5 +78,6 @@ def test_values_are_those_of_the_newest_year(connection: duckdb.DuckDBPyConnecti
     assert found["cost_share"] == pytest.approx((0.15,))
     assert found["drawdown"] == (-0.2, -0.3)
     assert found["point_in_time"] == (2,)
+    assert found["market_fund_is_covered"] == (1,)
     # Without a dead fund in the data nobody knows what they would have changed.
     assert found["survivors_do_not_carry_it"] == (None,)

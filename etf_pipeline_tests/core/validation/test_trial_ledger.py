@@ -24,6 +24,9 @@ def test_a_trial_is_its_configuration_and_what_its_ranking_depends_on() -> None:
     same = {"backtest": {"top": 50}, "path": "b", "end": None, "windows": {"beta": 252}}
     assert ranking_hash(settings) == ranking_hash(same)
     assert ranking_hash(settings) != ranking_hash({**settings, "windows": {"beta": 126}})
+    # Another beginning and another list of funds are choices too.
+    assert ranking_hash(settings) != ranking_hash({**settings, "start": "2019-01-01"})
+    assert ranking_hash(settings) != ranking_hash({**settings, "universe_file": "winners.csv"})
     one = trial_id(CONFIGURATION, "s")
     assert one == trial_id(dict(reversed(CONFIGURATION.items())), "s")
     others = {trial_id({**CONFIGURATION, "top": 21}, "s"), trial_id(CONFIGURATION, "t")}

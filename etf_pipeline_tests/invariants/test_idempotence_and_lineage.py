@@ -13,6 +13,7 @@ from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.truncation import RESEARCH, research_hashes
 from etf_pipeline_tests.conftest import ROOT
 from etf_pipeline_tests.harness import Pipeline, rows, run, small_market
+from etf_pipeline_tests.invariants.conftest import FIRST_DAY
 
 # One worker builds what these share.
 pytestmark = pytest.mark.xdist_group("built")
@@ -21,10 +22,10 @@ DAY = "2026-02-27"
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    pipeline = small_market(tmp_path, DAY, funds=16)
+    pipeline = small_market(tmp_path, DAY, funds=16, start="2022-01-04")
     run(pipeline, "build")
     first, versions = research_hashes(pipeline.warehouse), len(rows(pipeline.warehouse, "raw.bars"))
-    run(small_market(tmp_path, DAY, funds=16), "build")
+    run(small_market(tmp_path, DAY, funds=16, start="2022-01-04"), "build")
     assert len(rows(pipeline.warehouse, "raw.bars")) == versions
     assert research_hashes(pipeline.warehouse) == first
     with pipeline.warehouse.read() as connection:
@@ -37,7 +38,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_same_hashes_elsewhere_with_another_number_of_workers(built: Pipeline, tmp_path: Path) -> None:
     used = workers()  # what a build with the default setting uses
-    again = small_market(tmp_path, DAY, workers=1 if used > 1 else 2)
+    again = small_market(tmp_path, DAY, start=FIRST_DAY, workers=1 if used > 1 else 2)
     try:
         run(again, "build")
         assert workers() != used
@@ -135,7 +136,7 @@ def test_simulated_data_says_so(built: Pipeline) -> None:
 
 
 def test_another_market_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    pipeline = small_market(tmp_path, DAY, funds=12)
+    pipeline = small_market(tmp_path, DAY, funds=12, start="2024-01-03")
     run(pipeline, "build")
     before = len(rows(pipeline.warehouse, "raw.fetches")), len(rows(pipeline.warehouse, "raw.listings"))
     other = Pipeline(pipeline.settings.model_copy(update={"market": "us"}), clock=pipeline.clock)

@@ -14,8 +14,8 @@ from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.truncation import NOT_COMPARED, RESEARCH, cut_raw_tier, differing_tables
 from etf_pipeline_tests.harness import Pipeline, rows, run
 
-# The fiscal year's end, and a day just after the market-wide stress of the simulation.
-SIMULATED_CUTS = ["2018-06-29", "2020-03-16"]
+# The fiscal year's end, with a year of accounts; a proof below cuts elsewhere.
+SIMULATED_CUTS = ["2022-06-30"]
 # Everything, in the first year of the real file with forecasts and accounts.
 REAL_CUT = "2013-09-16"
 # What judges the bars, around defects of the real file: a repaired consolidation, prints, holes, the 2008 volumes.
@@ -98,12 +98,12 @@ def test_truncation_changes_no_judgement_of_a_bar_on_the_asx(
 
 @pytest.mark.xdist_group("built")
 def test_a_proof_is_written_down(built: Pipeline) -> None:
-    session = session_to_cut(built.warehouse, "2016-03-15")
+    session = session_to_cut(built.warehouse, "2020-03-16")
     proof = prove(built, session)
     assert proof.different == []
     assert proof.tables == len(RESEARCH) - len(NOT_COMPARED)
     held = rows(built.warehouse, "meta.point_in_time_proofs")
     assert held[["tables", "different"]].to_numpy().tolist() == [[proof.tables, ""]]
     assert str(held["session"].iloc[0])[:10] == session
-    with pytest.raises(ProofError, match="2016-03-13 is no session held"):
-        session_to_cut(built.warehouse, "2016-03-13")
+    with pytest.raises(ProofError, match="2020-03-15 is no session held"):
+        session_to_cut(built.warehouse, "2020-03-15")

@@ -106,7 +106,7 @@ def test_build_tells_each_asset_and_nothing_else(built: Printed) -> None:
     lines = built.err.splitlines()
     assert built.out == ""
     assets = [line.split()[0] for line in lines if line.startswith("  ") and "check" not in line]
-    assert assets[-1] == "production/published_snapshot"
+    assert assets[-1] == "production/tear_sheets"
     assert {"raw/price_history", "market/bars", "scoring/composite_ranking"} <= set(assets)
     assert lines[-1].startswith("build finished in ")
     assert "DEBUG" not in built.err

@@ -34,7 +34,7 @@ SESSION = "2026-02-20"
 STAGES = ("ingest", "market", "risk", "signals", "scoring", "validation", "production")
 ASSETS = {key.path[-1] for key in defs.resolve_asset_graph().get_all_asset_keys()}
 # Dagster draws only what lies in the window, and fits the graph to the window's width.
-WINDOW = {"width": 3000, "height": 11500}
+WINDOW = {"width": 3000, "height": 17500}
 # These two are many boxes one above the other: the README's picture shows them closed.
 CLOSED_IN_PICTURE = ("risk", "validation")
 # Groups and assets by name (a box's text goes on with counts and states; a long name has its middle left out).
@@ -90,7 +90,7 @@ def open_graph(page: Page, ui: Ui, opened: tuple[str, ...], number: int) -> dict
     """The lineage page with some groups open: where each box is, by its whole name, once all are at rest."""
     groups = quote(",".join(f"global@global:{stage}" for stage in opened))
     page.goto(f"{ui.address}/asset-groups?expanded={groups}")
-    page.wait_for(f"{BOXES}.length >= {number}")
+    page.wait_for(f"{BOXES}.length >= {number}", timeout=120)
     before = None
     for _ in range(40):
         boxes = list(page.evaluate(BOXES))

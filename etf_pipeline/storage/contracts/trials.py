@@ -23,7 +23,7 @@ TRIAL_CONTRACTS = (
             Column(
                 "asked_by",
                 "VARCHAR",
-                "strategy: the graph's own; sweep: one of its grid; command: etf backtest",
+                "strategy: the graph's own; sweep: one of the grid around it",
             ),
             Column("configuration", "VARCHAR", "as JSON: what was chosen how, when and how much of it"),
             Column(

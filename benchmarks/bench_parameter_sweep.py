@@ -15,13 +15,13 @@ import numpy as np
 from etf_pipeline.core.scoring import composite
 from etf_pipeline.core.scoring.rules import COMPONENT_NAMES
 from etf_pipeline.core.validation.backtest import month_ends
+from etf_pipeline.core.validation.parameter_stability import stability
 from etf_pipeline.core.validation.parameter_sweep import (
     Configuration,
     SweepGrid,
     configuration_rank,
     parameter_sweep,
     ranking_inputs,
-    stability,
     sweep_orders,
     weight_lattice,
 )

@@ -225,7 +225,8 @@ def _backtest() -> None:
 
     from etf_pipeline.core.portfolio.costs import TradingCosts
     from etf_pipeline.core.validation.backtest import backtest, best_ranked, month_ends, trading_market
-    from etf_pipeline.core.validation.parameter_sweep import rank_by_score, ranking_inputs, stability
+    from etf_pipeline.core.validation.parameter_stability import stability
+    from etf_pipeline.core.validation.parameter_sweep import rank_by_score, ranking_inputs
     from etf_pipeline.core.validation.random_portfolios import random_portfolios
 
     returns, _, days = _returns()

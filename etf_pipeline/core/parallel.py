@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
+from threading import current_thread
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +20,7 @@ from threadpoolctl import threadpool_limits
 Result = TypeVar("Result")
 
 _workers = 0
+_NAME = "over_columns"
 
 
 def set_workers(count: int) -> None:
@@ -38,6 +41,16 @@ def workers() -> int:
     return _workers or os.cpu_count() or 1
 
 
+@lru_cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Kept for the next call: starting threads takes longer than many a small table."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=_NAME)
+
+
+# Threads do not live on in a forked child.
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def over_columns(
     work: Callable[[np.ndarray], None], columns: int, cost: Sequence[float] | np.ndarray | None = None
 ) -> None:
@@ -56,15 +69,18 @@ def over_columns(
     """
     order = np.arange(columns) if cost is None else np.argsort(-np.asarray(cost, dtype=float), kind="stable")
     threads = min(workers(), columns)
-    if threads <= 1:
+    # A worker that waited for others of its own pool could wait for ever: what it calls it does itself.
+    if threads <= 1 or current_thread().name.startswith(_NAME):
         if columns:
             work(order.astype(np.int64))
         return
     # Many small parcels: a fund may take a hundred times as long as another.
     parcels = np.array_split(order.astype(np.int64), min(columns, 16 * threads))
-    with ThreadPoolExecutor(threads) as pool:
-        for outcome in [pool.submit(work, parcel) for parcel in parcels]:
-            outcome.result()
+    pool = _pool(threads)
+    outcomes = [pool.submit(work, parcel) for parcel in parcels]
+    wait(outcomes)
+    for outcome in outcomes:
+        outcome.result()
 
 
 def over_tasks(

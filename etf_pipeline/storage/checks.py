@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 from etf_pipeline.core.risk.garch import HORIZONS, MODELS
 from etf_pipeline.core.scoring.rules import COMPONENT_NAMES, PENALTY_LABELS
+from etf_pipeline.storage.backtest_rules import BACKTEST_RULES
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One check: a query that returns the offending rows.
-
-    ``severity`` error stops what lies downstream, warn does not.
-    """
-
-    table: str
-    name: str
-    description: str
-    severity: Literal["error", "warn"]
-    offenders: str
-
-
-def contract_rule(table: str) -> Rule:
-    """The key is unique and what may not be NULL is not: the contract, asked of the stored rows."""
-    contract = CONTRACTS[table]
-    key = ", ".join(contract.key)
-    nulls = " OR ".join(f'"{c.name}" IS NULL' for c in contract.columns if not c.nullable)
-    return Rule(
-        table,
-        "contract",
-        f"Key ({key}) unique, mandatory columns filled.",
-        "error",
-        f"SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1 "  # noqa: S608
-        f"UNION ALL SELECT {key} FROM {table} WHERE {nulls}",
-    )
-
+from etf_pipeline.storage.rules import Rule, breaking, contract_rule, stale_rule
 
 ESTIMATES = ("volatility", "range_volatility", "beta", "class_beta", "tail", "drawdown", "risk_category")
 """Tables of the risk stage with a row for as long as a fund is quoted."""
@@ -62,78 +32,6 @@ LIQUIDITY_ESTIMATES = (
 """Columns of risk.liquidity that end with the fund. Its counts, median and averages hold silence itself and go on."""
 
 
-def stale_rule(table: str, columns: Iterable[str] = ()) -> Rule:
-    """An estimate outlives its fund by five sessions and no more, delisted or not.
-
-    It is asked of the bars: the universe may not be recomputed yet when the estimates are. With ``columns`` only rows
-    where one of them is filled are estimates.
-    """
-    filled = " OR ".join(f"e.{column} IS NOT NULL" for column in columns) or "true"
-    return Rule(
-        table,
-        "ends_with_the_fund",
-        "No estimate more than five sessions after a fund's last bar.",
-        "error",
-        "WITH axis AS (SELECT session, row_number() OVER (ORDER BY session) AS n FROM market.sessions), "  # noqa: S608
-        "accepted AS (SELECT ticker, session AS last_bar FROM market.bars WHERE accepted) "
-        f"SELECT e.ticker, e.session, b.last_bar FROM {table} e ASOF LEFT JOIN accepted b "
-        "ON e.ticker = b.ticker AND e.session >= b.last_bar LEFT JOIN axis today ON today.session = e.session "
-        "LEFT JOIN axis last ON last.session = b.last_bar "
-        f"WHERE ({filled}) AND (today.n IS NULL OR last.n IS NULL OR today.n - last.n > 5)",
-    )
-
-
-def _breaking(table: str, condition: str, values: Iterable[str], key: str = "ticker, session") -> str:
-    """Rows of ``table`` that meet ``condition`` for any of ``values`` put into it."""
-    return f"SELECT {key} FROM {table} WHERE {' OR '.join(condition.format(value) for value in values)}"  # noqa: S608
-
-
-BACKTEST_RULES = (
-    Rule(
-        "validation.backtest_daily",
-        "books_balance",
-        "Start, gains, income and interest less costs are the end, to the cent; a day starts with what the last one ended.",
-        "error",
-        "SELECT strategy, session, end_value FROM (SELECT *, lag(end_value) OVER (PARTITION BY strategy ORDER BY session) "
-        "AS before FROM validation.backtest_daily) WHERE abs(start_value + price_gain + income + interest - spread_cost "
-        "- impact_cost - haircut - end_value) > greatest(0.01, 1e-9 * end_value) "
-        "OR abs(start_value - before) > 1e-6 * end_value",
-    ),
-    Rule(
-        "validation.backtest_trades",
-        "traded_where_there_is_a_price",
-        "Funds are traded on sessions with an accepted bar, within its range; those that are gone pay out without one.",
-        "error",
-        "SELECT t.strategy, t.session, t.ticker, t.price FROM validation.backtest_trades t LEFT JOIN market.bars b "
-        "USING (ticker, session) WHERE kind <> 'delisted' AND (b.accepted IS NOT TRUE "
-        "OR NOT t.price BETWEEN least(b.low, b.open, b.close) * (1 - 1e-9) "
-        "AND greatest(b.high, b.open, b.close) * (1 + 1e-9))",
-    ),
-    Rule(
-        "validation.backtest_holdings",
-        "nothing_borrowed",
-        "No fund is sold short, and all of them are worth no more than the account.",
-        "error",
-        "SELECT strategy, session, sum(weight) AS whole FROM validation.backtest_holdings GROUP BY ALL "
-        "HAVING min(units) < 0 OR whole > 1 + 1e-6",
-    ),
-    Rule(
-        "validation.significance",
-        "trials_make_it_no_surer",
-        "With the trials counted, no Sharpe ratio is surer than without.",
-        "error",
-        "SELECT strategy, against, year FROM validation.significance WHERE deflated_sharpe > probabilistic_sharpe + 1e-9 "
-        "OR NOT coalesce(deflated_sharpe, 0) BETWEEN 0 AND 1",
-    ),
-    Rule(
-        "validation.trial_returns",
-        "of_a_trial_in_the_ledger",
-        "Every return belongs to a trial in the ledger.",
-        "error",
-        "SELECT DISTINCT trial_id FROM validation.trial_returns "
-        "WHERE trial_id NOT IN (SELECT trial_id FROM validation.trials)",
-    ),
-)
 """Of the accounts, and of what is left of them."""
 
 RULES: tuple[Rule, ...] = (
@@ -227,7 +125,7 @@ RULES: tuple[Rule, ...] = (
         "values_in_range",
         "Every value is finite, an efficiency ratio within -1 and 1, a return not below a total loss.",
         "error",
-        _breaking(
+        breaking(
             "signals.momentum",
             "NOT isfinite({0}) OR abs(efficiency_ratio) > 1 OR least(momentum_12_1, momentum_6_1) < -1",
             CONTRACTS["signals.momentum"].names[2:],
@@ -238,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         "values_in_range",
         "Every value is finite, correlation and money flow within -1 and 1, shares within 0 and 1, units not negative.",
         "error",
-        _breaking(
+        breaking(
             "signals.volume",
             "NOT isfinite({0}) OR average_daily_units < 0 OR greatest(abs(price_volume_correlation), "
             "abs(accumulation_distribution), abs(2 * zero_volume_share - 1), abs(2 * traded_share - 1)) > 1",
@@ -250,7 +148,7 @@ RULES: tuple[Rule, ...] = (
         "values_in_range",
         "Every value is finite, correlations within -1 and 1, dispersion not negative.",
         "error",
-        _breaking(
+        breaking(
             "signals.market_context",
             "NOT isfinite({0}) OR dispersion < 0 OR abs(equity_bond_correlation) > 1 "
             "OR abs(gold_equity_correlation) > 1 OR abs(vix_rates_correlation) > 1",
@@ -263,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         "positive_forecasts",
         "Every forecast is finite and positive; zero only for a price that has never moved.",
         "error",
-        _breaking(
+        breaking(
             "risk.volatility",
             "NOT isfinite({0}) OR {0} < 0 OR ({0} = 0) <> (model = 'constant')",
             ("volatility_1_annualised", "volatility_5_annualised", "volatility_annualised"),
@@ -283,7 +181,7 @@ RULES: tuple[Rule, ...] = (
         "positive_forecasts",
         "What a model forecast is finite and positive.",
         "error",
-        _breaking("risk.volatility_forecasts", "NOT (isfinite({0}) AND {0} > 0)", FORECASTS),
+        breaking("risk.volatility_forecasts", "NOT (isfinite({0}) AND {0} > 0)", FORECASTS),
     ),
     Rule(
         "risk.beta",
@@ -299,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         "errors_not_negative",
         "Standard errors are finite and not negative, correlations within -1 and 1.",
         "error",
-        _breaking(
+        breaking(
             "risk.beta",
             "abs(correlation) > 1 + 1e-9 OR NOT (isfinite({0}standard_error) AND {0}standard_error >= 0)",
             ("", "hac_", "kalman_", "dimson_", "shrunk_"),
@@ -310,7 +208,7 @@ RULES: tuple[Rule, ...] = (
         "severity_in_order",
         "Of every model, expected shortfall is at least as severe as value at risk, and 99 % as 95 %.",
         "error",
-        _breaking(
+        breaking(
             "risk.tail",
             "cvar_95{0} > var_95{0} + 1e-12 OR cvar_99{0} > var_99{0} + 1e-12 "
             "OR var_99{0} > var_95{0} + 1e-12 OR cvar_99{0} > cvar_95{0} + 1e-12",
@@ -322,7 +220,7 @@ RULES: tuple[Rule, ...] = (
         "depths_in_order",
         "Drawdowns lie between -1 and 0, and three years' deepest is at least one year's.",
         "error",
-        _breaking(
+        breaking(
             "risk.drawdown",
             "maximum_drawdown_756 > maximum_drawdown_252 + 1e-12 OR NOT {0} BETWEEN -1 AND 0",
             ("drawdown", "maximum_drawdown_252", "maximum_drawdown_756"),
@@ -353,7 +251,7 @@ RULES: tuple[Rule, ...] = (
         "probabilities_sum_to_one",
         "Calm, normal and stress are probabilities and sum to one.",
         "error",
-        _breaking(
+        breaking(
             "risk.regime",
             "NOT {0}_probability BETWEEN 0 AND 1 "
             "OR abs(calm_probability + normal_probability + stress_probability - 1) > 1e-9",
@@ -497,7 +395,7 @@ RULES: tuple[Rule, ...] = (
         "scores_in_range",
         "Component scores lie between 0 and 100, and there is none of which less than half the measures are known.",
         "error",
-        _breaking(
+        breaking(
             "scoring.component_scores",
             "NOT coalesce({0}_score, 0) BETWEEN 0 AND 100 OR (({0}_score IS NULL) <> ({0}_known_share < 0.5))",
             COMPONENT_NAMES,
@@ -561,9 +459,15 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def offenders(warehouse: Warehouse, rule: Rule, limit: int = 5) -> tuple[int, list[tuple[object, ...]]]:
-    """How many rows break the rule, and the first few of them."""
+def offenders(
+    warehouse: Warehouse, rules: Sequence[Rule], limit: int = 5
+) -> list[tuple[int, list[tuple[object, ...]]]]:
+    """For each rule how many rows break it, and the first few of them."""
+    found = []
     with warehouse.read() as connection:
-        count = connection.execute(f"SELECT count(*) FROM ({rule.offenders})").fetchone()  # noqa: S608
-        rows = connection.execute(f"SELECT * FROM ({rule.offenders}) ORDER BY ALL LIMIT {limit}").fetchall()  # noqa: S608
-    return (int(count[0]) if count else 0), rows
+        for rule in rules:
+            count = connection.execute(f"SELECT count(*) FROM ({rule.offenders})").fetchone()  # noqa: S608
+            first = f"SELECT * FROM ({rule.offenders}) ORDER BY ALL LIMIT {limit}"  # noqa: S608
+            rows = connection.execute(first).fetchall()
+            found.append((int(count[0]) if count else 0, rows))
+    return found

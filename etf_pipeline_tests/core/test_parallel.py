@@ -115,3 +115,19 @@ def test_a_task_that_fails_tells_the_caller(threads: int) -> None:
     set_workers(threads)
     with pytest.raises(ZeroDivisionError):
         over_tasks(lambda task: 1 // (task - 4), 9)
+
+
+def test_work_may_spread_work_of_its_own() -> None:
+    set_workers(2)
+    seen = np.zeros((8, 8), dtype=int)
+
+    def outer(which: np.ndarray) -> None:
+        for i in which:
+
+            def inner(columns: np.ndarray, row: int = int(i)) -> None:
+                seen[row, columns] += 1
+
+            over_columns(inner, 8)
+
+    over_columns(outer, 8)
+    assert (seen == 1).all()

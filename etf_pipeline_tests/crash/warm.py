@@ -8,8 +8,9 @@ from __future__ import annotations
 import dagster as dg
 import matplotlib.backends.backend_agg
 import matplotlib.figure
-import numba
 
+from etf_pipeline.core.parallel import set_workers
+from etf_pipeline.kernels import PARTS
 from etf_pipeline_tests.crash import victim
 
 __all__ = ["matplotlib", "victim"]
@@ -17,10 +18,7 @@ __all__ = ["matplotlib", "victim"]
 with dg.DagsterInstance.ephemeral():
     pass
 
-
-@numba.njit
-def _load_the_compiler(x: float) -> float:
-    return x + 1.0
-
-
-_load_the_compiler(1.0)
+set_workers(1)
+for load_kernels in PARTS.values():
+    load_kernels()
+set_workers(0)

@@ -12,6 +12,7 @@ from etf_pipeline.core.market.long import from_long_column
 from etf_pipeline.core.validation.annual_performance import annual_return, annual_sharpe, scopes
 from etf_pipeline.core.validation.backtest import (
     ITEMS,
+    TRADE_KINDS,
     Account,
     Orders,
     backtest,
@@ -20,7 +21,6 @@ from etf_pipeline.core.validation.backtest import (
     month_ends,
     orders,
 )
-from etf_pipeline.core.validation.backtest.account import TRADE_KINDS
 from etf_pipeline.core.validation.performance import MIN_SESSIONS, performance
 from etf_pipeline.core.validation.periods import SCOPES, complete_years
 from etf_pipeline.core.validation.random_portfolios import random_portfolios

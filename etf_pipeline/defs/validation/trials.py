@@ -13,12 +13,12 @@ from etf_pipeline.core.market.long import from_long_column
 from etf_pipeline.core.scoring.rules import CATEGORY_NAMES, COMPONENT_NAMES
 from etf_pipeline.core.validation.backtest import month_ends
 from etf_pipeline.core.validation.luck import judge_strategies, judge_trials
+from etf_pipeline.core.validation.parameter_stability import stability
 from etf_pipeline.core.validation.parameter_sweep import (
     Configuration,
     SweepGrid,
     parameter_sweep,
     ranking_inputs,
-    stability,
     weight_lattice,
 )
 from etf_pipeline.core.validation.periods import complete_years

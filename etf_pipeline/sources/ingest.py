@@ -21,7 +21,7 @@ from etf_pipeline.storage.bitemporal import (
     append_listings,
     append_reference,
 )
-from etf_pipeline.storage.bitemporal_factors import append_factors
+from etf_pipeline.storage.bitemporal_factors import append_factors, newest_label
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.panels import BenchmarkMissingError
 
@@ -215,7 +215,7 @@ def ingest_factors(
     """Store every vintage of the source, each in a transaction of its own, cut to ``[start, end]``.
 
     A download that differs from what is held for the same vintage has been issued again; it counts as known since it
-    was downloaded. None as the source stores nothing.
+    was downloaded, unless a newer vintage is held. None as the source stores nothing.
 
     Raises
     ------
@@ -224,19 +224,26 @@ def ingest_factors(
     rows = []
     for vintage in source.factor_vintages() if source is not None else ():
         cut = _within(vintage, start, end)
-        try:
-            new = append_factors(warehouse, cut)
-        except OutOfOrderError:
-            if cut.downloaded_at is None:
-                raise
-            cut = replace(cut, known_at=cut.downloaded_at)
-            new = append_factors(warehouse, cut)
-            log.warning("%s: the vintage %s was issued again with other values", cut.detail, cut.label)
+        new = (
+            append_factors(warehouse, cut) if cut.downloaded_at is None else _append_download(warehouse, cut)
+        )
         rows.append((cut.name, cut.label, cut.known_at, len(cut.returns), new, cut.detail))
         log.info("%s, vintage %s: %d new versions (%s)", cut.name, cut.label, new, cut.detail)
     return FactorReport(
         pd.DataFrame(rows, columns=["table", "vintage", "known_at", "rows", "new_versions", "detail"])
     )
+
+
+def _append_download(warehouse: Warehouse, vintage: FactorVintage) -> int:
+    """As of its publication where that is news, and as of the download where it has been issued again since."""
+    try:
+        new = append_factors(warehouse, vintage)
+    except OutOfOrderError as error:
+        new = 0
+        log.warning("%s: issued again with other values (%s)", vintage.detail, error)
+    if vintage.downloaded_at is not None and newest_label(warehouse, vintage) == vintage.label:
+        new += append_factors(warehouse, replace(vintage, known_at=vintage.downloaded_at))
+    return new
 
 
 def _within(vintage: FactorVintage, start: date | None, end: date | None) -> FactorVintage:

@@ -88,6 +88,17 @@ def append_factors(warehouse: Warehouse, vintage: FactorVintage) -> int:
     return added
 
 
+def newest_label(warehouse: Warehouse, vintage: FactorVintage) -> str | None:
+    """The label of the newest vintage held of the same table; None where none is, or where it has none."""
+    with warehouse.write() as connection:
+        row = connection.execute(
+            "SELECT vintage FROM raw.factor_vintages WHERE region = ? AND frequency = ? AND construction = ? "
+            "ORDER BY known_at DESC LIMIT 1",
+            [vintage.region, vintage.frequency, vintage.construction],
+        ).fetchone()
+    return row[0] if row else None
+
+
 def _checked(vintage: FactorVintage) -> pd.DataFrame:
     """The vintage's known values; NaN is no observation."""
     if vintage.frequency not in FREQUENCIES:

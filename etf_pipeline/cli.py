@@ -57,6 +57,9 @@ def build(
     reference_path: Annotated[
         Path | None, typer.Option(help="files: directory of VIX, yields, rates")
     ] = None,
+    factor_path: Annotated[
+        Path | None, typer.Option(help="directory of factor returns, as Ken French's files")
+    ] = None,
     universe_file: Annotated[Path | None, typer.Option(help="CSV of tickers, names, classes")] = None,
     benchmark: Annotated[str | None, typer.Option(help="market ETF")] = None,
     start: Annotated[str | None, typer.Option(help="first session to load, YYYY-MM-DD")] = None,
@@ -67,8 +70,8 @@ def build(
     """Materialise everything, from raw bars to the ranking."""
     configure(
         market=market, source=source, path=path, warehouse=warehouse, adjusted=adjusted, known_at=known_at,
-        reference_path=reference_path, universe_file=universe_file, benchmark=benchmark, start=start, end=end,
-        refetch=refetch,
+        reference_path=reference_path, factor_path=factor_path, universe_file=universe_file, benchmark=benchmark,
+        start=start, end=end, refetch=refetch,
     )  # fmt: skip
     _source_opens()
     _run_job("build", None, quiet)

@@ -35,6 +35,8 @@ from etf_pipeline.scoring_settings import Scoring, read_scoring
 
 Market = Literal["asx", "us"]
 SourceName = Literal["simulated", "files", "yahoo"]
+ReferenceSourceName = Literal["files", "fred"]
+FactorSourceName = Literal["files", "french"]
 
 # Variables with our prefix that are not settings: where tests find market data.
 NOT_SETTINGS = {"ETF_TEST_DATA", "ETF_CONFIG"}
@@ -194,7 +196,14 @@ class Settings(BaseSettings):
     adjusted: bool | None = Field(
         None, description="files source: prices already adjusted for splits and distributions"
     )
-    reference_path: Path | None = Field(None, description="files source: directory of reference series")
+    reference_path: Path | None = Field(None, description="directory of reference series")
+    reference_source: ReferenceSourceName | None = Field(
+        None, description="reference series from reference_path or FRED instead of the source of prices"
+    )
+    factor_path: Path | None = Field(None, description="directory of factor returns, as Ken French's files")
+    factor_source: FactorSourceName | None = Field(
+        None, description="factor returns from factor_path, or from Ken French's library"
+    )
     known_at: datetime | None = Field(
         None, description="files source: when the file was downloaded (with time zone); now by default"
     )
@@ -240,6 +249,7 @@ class Settings(BaseSettings):
             raise ValueError("source = 'files' needs path: a Parquet or CSV file, or a directory of them")
         if self.source == "yahoo" and self.universe_file is not None and not self.universe_file.exists():
             raise ValueError(f"universe_file {self.universe_file} does not exist")
+        self._reference_and_factors()
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start {self.start} is after end {self.end}")
         try:
@@ -253,6 +263,26 @@ class Settings(BaseSettings):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ValueError(f"scoring_file {self.scoring_file} cannot be read as TOML: {error}") from None
         return self
+
+    def _reference_and_factors(self) -> None:
+        if self.reference_source == "files" and self.reference_path is None:
+            raise ValueError(
+                "reference_source = 'files' needs reference_path: a directory of reference series"
+            )
+        if self.factor_source == "files" and self.factor_path is None:
+            raise ValueError("factor_source = 'files' needs factor_path: a directory of factor files")
+        if self.factor_source == "french" and self.factor_path is not None:
+            raise ValueError(
+                "factor_source = 'french' downloads: leave factor_path out, or set it to 'files'"
+            )
+        real = [
+            k for k in ("reference_source", "factor_source", "factor_path") if getattr(self, k) is not None
+        ]
+        if self.source == "simulated" and real:
+            raise ValueError(
+                f"{real[0]} brings in what real markets did, and source = 'simulated' invents a market and its factors: "
+                "leave it out, or set source to 'files' or 'yahoo'"
+            )
 
     @classmethod
     def settings_customise_sources(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from etf_pipeline.core.validation.trial_ledger import ranking_hash
 from etf_pipeline.settings import Settings, SettingsError, load_settings
 
 
@@ -284,6 +285,29 @@ def test_risk_settings_come_from_the_environment_and_change_the_hash(
 def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETF_WORKERS", "3")
     assert load_settings().workers == 3
+
+
+class TestReferenceAndFactors:
+    """Where reference series and factor returns come from: what is missing or cannot be together is refused."""
+
+    @pytest.mark.parametrize(
+        ("keys", "told"),
+        [
+            ({"reference_source": "files"}, "reference_source = 'files' needs reference_path"),
+            ({"factor_source": "files"}, "factor_source = 'files' needs factor_path"),
+            ({"factor_source": "french", "factor_path": "ff"}, "factor_source = 'french' downloads: leave factor_path out"),
+            ({"factor_source": "aqr"}, "factor_source = 'aqr': Input should be 'files' or 'french'"),
+            ({"source": "simulated", "factor_path": "ff"}, "factor_path brings in what real markets did"),
+            ({"source": "simulated", "reference_source": "fred"}, "reference_source brings in what real markets did"),
+        ],
+    )  # fmt: skip
+    def test_refusals(self, keys: dict[str, object], told: str) -> None:
+        assert told in refusal(**{"source": "yahoo", **keys})
+
+    def test_they_change_the_hash_and_not_which_trial_it_is(self) -> None:
+        plain, other = Settings(source="yahoo"), Settings(source="yahoo", factor_path=Path("ff"))
+        assert plain.settings_hash() != other.settings_hash()
+        assert ranking_hash(plain.research_settings()) == ranking_hash(other.research_settings())
 
 
 class TestScoringFile:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from etf_pipeline.settings import Settings
 from etf_pipeline.sources.base import Source, SourceError
 
-__all__ = ["Source", "SourceError", "open_source"]
+if TYPE_CHECKING:
+    from etf_pipeline.sources.factors import FactorSource
+    from etf_pipeline.sources.reference import ReferenceSource
+
+__all__ = ["Source", "SourceError", "open_factor_source", "open_reference_source", "open_source"]
 
 
 def open_source(settings: Settings) -> Source:
@@ -53,3 +59,36 @@ def open_source(settings: Settings) -> Source:
         base_url=settings.yahoo_url,
         cache_dir=settings.warehouse / ".cache" / "yfinance",
     )
+
+
+def open_factor_source(settings: Settings, source: Source) -> FactorSource | None:
+    """Where factor returns come from: what the settings name, else the source of prices if it has any, else nowhere.
+
+    Raises
+    ------
+    SourceError : it cannot be opened; the message names the remedy.
+    """
+    from etf_pipeline.sources.factors import FactorSource
+
+    if settings.factor_source == "french":
+        from etf_pipeline.sources.french import FrenchLibrary
+
+        return FrenchLibrary()
+    if settings.factor_path is not None:
+        from etf_pipeline.sources.french import FactorFiles
+
+        return FactorFiles(settings.factor_path, settings.known_at)
+    return source if isinstance(source, FactorSource) else None
+
+
+def open_reference_source(settings: Settings, source: Source) -> ReferenceSource:
+    """Where reference series come from: what the settings name, else the source of prices."""
+    if settings.reference_source == "fred":
+        from etf_pipeline.sources.fred import FredSource
+
+        return FredSource()
+    if settings.reference_source == "files" and settings.reference_path is not None:
+        from etf_pipeline.sources.reference import ReferenceFiles
+
+        return ReferenceFiles(settings.reference_path)
+    return source

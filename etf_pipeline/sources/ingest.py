@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -12,7 +12,16 @@ import pandas as pd
 
 from etf_pipeline.core.market.calendar import session_close_utc
 from etf_pipeline.sources.base import Fetch, Source
-from etf_pipeline.storage.bitemporal import RawFetch, append_fetch, append_listings, append_reference
+from etf_pipeline.sources.factors import FactorSource, FactorVintage
+from etf_pipeline.sources.reference import ReferenceSource
+from etf_pipeline.storage.bitemporal import (
+    OutOfOrderError,
+    RawFetch,
+    append_fetch,
+    append_listings,
+    append_reference,
+)
+from etf_pipeline.storage.bitemporal_factors import append_factors, newest_label
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.panels import BenchmarkMissingError
 
@@ -166,7 +175,7 @@ def ingest_listings(source: Source, warehouse: Warehouse) -> int:
 
 
 def ingest_reference(
-    source: Source,
+    source: ReferenceSource,
     warehouse: Warehouse,
     start: date | None,
     end: date | None,
@@ -185,6 +194,65 @@ def ingest_reference(
     return append_reference(warehouse, series[~later], known_at, fetch_id) + append_reference(
         warehouse, series[later], now, fetch_id
     )
+
+
+@dataclass
+class FactorReport:
+    """What an ingestion of factor returns brought."""
+
+    vintages: pd.DataFrame
+    """One row a table read: table, vintage, known_at, rows, new_versions, detail."""
+
+    @property
+    def new_versions(self) -> int:
+        """Versions added in all."""
+        return int(self.vintages["new_versions"].sum())
+
+
+def ingest_factors(
+    source: FactorSource | None, warehouse: Warehouse, start: date | None, end: date | None
+) -> FactorReport:
+    """Store every vintage of the source, each in a transaction of its own, cut to ``[start, end]``.
+
+    A download that differs from what is held for the same vintage has been issued again; it counts as known since it
+    was downloaded, unless a newer vintage is held. None as the source stores nothing.
+
+    Raises
+    ------
+    OutOfOrderError, UnusableVintageError : see ``storage.bitemporal_factors``; vintages before it are stored.
+    """
+    rows = []
+    for vintage in source.factor_vintages() if source is not None else ():
+        cut = _within(vintage, start, end)
+        new = (
+            append_factors(warehouse, cut) if cut.downloaded_at is None else _append_download(warehouse, cut)
+        )
+        rows.append((cut.name, cut.label, cut.known_at, len(cut.returns), new, cut.detail))
+        log.info("%s, vintage %s: %d new versions (%s)", cut.name, cut.label, new, cut.detail)
+    return FactorReport(
+        pd.DataFrame(rows, columns=["table", "vintage", "known_at", "rows", "new_versions", "detail"])
+    )
+
+
+def _append_download(warehouse: Warehouse, vintage: FactorVintage) -> int:
+    """As of its publication where that is news, and as of the download where it has been issued again since."""
+    try:
+        new = append_factors(warehouse, vintage)
+    except OutOfOrderError as error:
+        new = 0
+        log.warning("%s: issued again with other values (%s)", vintage.detail, error)
+    if vintage.downloaded_at is not None and newest_label(warehouse, vintage) == vintage.label:
+        new += append_factors(warehouse, replace(vintage, known_at=vintage.downloaded_at))
+    return new
+
+
+def _within(vintage: FactorVintage, start: date | None, end: date | None) -> FactorVintage:
+    keep = pd.Series(True, index=vintage.returns.index)
+    if start is not None:
+        keep &= vintage.returns["session"] >= pd.Timestamp(start)
+    if end is not None:
+        keep &= vintage.returns["session"] <= pd.Timestamp(end)
+    return vintage if keep.all() else replace(vintage, returns=vintage.returns[keep].reset_index(drop=True))
 
 
 def answered(

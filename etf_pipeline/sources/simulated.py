@@ -17,14 +17,27 @@ from etf_pipeline.core.market.calendar import (
     session_close_utc,
     timezone_name,
 )
-from etf_pipeline.core.market.simulation import VERSION, SimulatedMarket, SimulationConfig, simulate
+from etf_pipeline.core.market.simulation import (
+    STYLES,
+    VERSION,
+    SimulatedMarket,
+    SimulationConfig,
+    StyleReturns,
+    daily_styles,
+    monthly_styles,
+    simulate,
+)
 from etf_pipeline.sources.base import ACTION_COLUMNS, BAR_COLUMNS, COVERAGE_COLUMNS, Fetch, SourceError
+from etf_pipeline.sources.factors import FactorVintage
+from etf_pipeline.storage.contracts.factors import CONSTRUCTION_FACTORS
 
 _ORIGIN_YEAR = 2026
 """Ten years before it the default market begins; fixed, so that history does not slide as days pass."""
 _OPENING_TIME = {"asx": time(10, 0), "us": time(9, 30)}
 _FINAL_MARGIN_MINUTES = 20
 _ALMOST_OVER = 0.999
+_FIRST_VINTAGE = ("2024-05", date(2024, 5, 31), datetime(2024, 6, 30, 23, 59, 59, tzinfo=UTC))
+"""Label, last day and publication of the earlier of the two vintages of factor returns; fixed, as the past is."""
 
 
 class SimulatedSource:
@@ -130,6 +143,33 @@ class SimulatedSource:
             keep &= frame["session"] <= pd.Timestamp(end)
         return frame[keep].reset_index(drop=True)
 
+    def factor_vintages(self) -> Iterator[FactorVintage]:
+        """Region "simulated": five factors, momentum and risk-free rate, daily and monthly, in two vintages.
+
+        The earlier ends in May 2024 and is known since the end of June 2024; the newest says some of its sessions
+        slightly differently, goes on to the last session on offer and is known since the end of that day. Market excess
+        return, size and risk-free rate drive the simulated funds; no fund loads on the others (see
+        ``core.market.simulation.styles``).
+        """
+        market = self.simulated_market()
+        daily = daily_styles(market)
+        last = _as_date(daily.sessions[-1])
+        label, until, published = _FIRST_VINTAGE
+        detail = f"simulated {self.market} market, seed {self.seed}, from {self.start}, generator version {VERSION}"
+        for frequency, styles in (("daily", daily), ("monthly", monthly_styles(daily))):
+            for construction in ("five_factor", "momentum"):
+                factors = CONSTRUCTION_FACTORS[construction]
+                if published.date() < last:
+                    early = _factor_rows(styles, styles.first, factors, until)
+                    yield FactorVintage(
+                        self.name, "simulated", frequency, construction, published, early, label, detail
+                    )
+                newest = _factor_rows(styles, styles.newest, factors, last)
+                known_at = datetime.combine(last, time(23, 59, 59), UTC)
+                yield FactorVintage(
+                    self.name, "simulated", frequency, construction, known_at, newest, f"{last:%Y-%m}", detail
+                )
+
     def simulated_market(self) -> SimulatedMarket:
         """The whole market on offer with the truth beside it, final sessions only; not to be altered."""
         return self._simulate(None, final_only=True)
@@ -195,6 +235,20 @@ def _rows(
     days = frame[day].to_numpy()
     keep = frame["ticker"].isin(tickers).to_numpy() & (days >= first) & (days <= last)
     return frame[keep].reset_index(drop=True)
+
+
+def _factor_rows(
+    styles: StyleReturns, panel: np.ndarray, factors: Sequence[str], until: date
+) -> pd.DataFrame:
+    """factor, session, value of a panel of style returns up to a day."""
+    rows = int(np.searchsorted(styles.sessions, np.datetime64(until, "D"), side="right"))
+    return pd.DataFrame(
+        {
+            "factor": pd.Series(np.tile(np.array(factors, dtype=object), rows), dtype="str"),
+            "session": np.repeat(styles.sessions[:rows].astype("datetime64[s]"), len(factors)),
+            "value": panel[:rows, [STYLES.index(name) for name in factors]].reshape(-1),
+        }
+    )
 
 
 def _coverage(

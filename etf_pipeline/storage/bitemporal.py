@@ -80,7 +80,7 @@ def append_fetch(warehouse: Warehouse, fetch: RawFetch, run_id: str) -> Appended
     OutOfOrderError : a ticker would get a version older than, or as old as, one already held with other
         content. Load older downloads first, or into another warehouse.
     """
-    known_at = _naive_utc(fetch.known_at)
+    known_at = naive_utc(fetch.known_at)
     bars = _to_arrow(fetch.bars.assign(occurrence=fetch.bars.groupby(["ticker", "session"]).cumcount()))
     actions = _to_arrow(
         fetch.actions.groupby(["ticker", "ex_date", "kind"], sort=True)["value"].sum().reset_index()
@@ -146,7 +146,7 @@ def _append_facts(
 ) -> int:
     if frame.empty:
         return 0
-    moment = _naive_utc(known_at)
+    moment = naive_utc(known_at)
     on = " AND ".join(f"f.{k} = h.{k}" for k in key)
     differs = " OR ".join(f"f.{v} IS DISTINCT FROM h.{v}" for v in values)
     columns = ", ".join(f"f.{c}" for c in (*key, *values))
@@ -349,7 +349,8 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def _naive_utc(moment: datetime) -> datetime:
+def naive_utc(moment: datetime) -> datetime:
+    """The moment in UTC, without its zone, as tables hold it; ValueError where it has none."""
     if moment.tzinfo is None:
         raise ValueError(f"known_at {moment} needs a time zone")
     return moment.astimezone(UTC).replace(tzinfo=None)

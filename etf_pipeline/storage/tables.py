@@ -200,6 +200,7 @@ RAW_TABLE = {
     "raw.raw_prices": "raw.bars",
     "raw.listings": "raw.listings",
     "raw.reference_series": "raw.macro",
+    "raw.factor_returns": "raw.factors",
 }
 
 

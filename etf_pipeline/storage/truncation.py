@@ -29,7 +29,7 @@ def cut_raw_tier(full: Warehouse, cut: Warehouse, session: str) -> None:
         day = f"DATE '{session}'"
         for table, when in (
             ("raw.bars", "session"), ("raw.actions", "ex_date"), ("raw.macro", "session"),
-            ("validation.trials", "session"), ("validation.trial_returns", "session"),
+            ("raw.factors", "session"), ("validation.trials", "session"), ("validation.trial_returns", "session"),
         ):  # fmt: skip
             connection.execute(
                 f"INSERT INTO {table} SELECT * FROM full_warehouse.{table} WHERE {when} <= {day}"  # noqa: S608
@@ -39,6 +39,10 @@ def cut_raw_tier(full: Warehouse, cut: Warehouse, session: str) -> None:
             "INSERT INTO raw.coverage SELECT * REPLACE ("  # noqa: S608
             f"least(requested_end, {day}) AS requested_end, least(last_session, {day}) AS last_session) "
             f"FROM full_warehouse.raw.coverage WHERE first_session IS NULL OR first_session <= {day}"
+        )
+        connection.execute(
+            f"INSERT INTO raw.factor_vintages SELECT * REPLACE (least(last_session, {day}) AS last_session) "  # noqa: S608
+            f"FROM full_warehouse.raw.factor_vintages WHERE first_session <= {day}"
         )
         connection.execute(
             "INSERT INTO raw.listings SELECT * REPLACE ("  # noqa: S608

@@ -71,6 +71,21 @@ VIEWS: dict[str, View] = {
             "how": "not in the download, or the status the source gave",
         },
     ),
+    "raw.factor_revisions": View(
+        "Factor returns whose newest value is not the one first published; market_excess, value and risk_free are followed "
+        "from the table of three factors to that of five, which build them alike.",
+        ("raw.factors",),
+        {
+            "construction": "the table followed; common: of three or of five factors, see first_ and newest_construction",
+            "first_value": "return of the period as first told [fraction]",
+            "newest_value": "as told last; NULL where it was withdrawn [fraction]",
+            "difference": "newest less first [fraction]",
+            "first_known_at": "when the first value was learned, UTC",
+            "newest_known_at": "when the newest value was learned, UTC",
+            "first_construction": "the table that told the first value",
+            "newest_construction": "the table that told the newest value",
+        },
+    ),
     "main.market_regime": View(
         "The market's regime at each close, and what the regimes mean in numbers by the fit then in force.",
         ("risk.regime",),
@@ -166,6 +181,7 @@ MACROS: dict[str, str] = {
     "raw.actions_as_of": _AS_OF.format("Splits and distributions"),
     "raw.listings_as_of": _AS_OF.format("Facts of each fund"),
     "raw.macro_as_of": _AS_OF.format("Reference series"),
+    "raw.factors_as_of": _AS_OF.format("Factor returns"),
     "raw.bars_of_fetch": "What the fetch of that id held: bars of the funds it answered for, as they stood then.",
     "main.risk_at": "Each fund's served risk on a session, one row a fund; the columns are those of latest_risk.",
     "main.explain_score": (

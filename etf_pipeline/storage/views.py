@@ -10,6 +10,7 @@ from __future__ import annotations
 import duckdb
 
 from etf_pipeline.storage.explain_macro import EXPLAIN_SCORE
+from etf_pipeline.storage.factor_views import FACTOR_REVISIONS
 from etf_pipeline.storage.view_comments import comments
 
 _AS_OF = """
@@ -26,6 +27,8 @@ VIEWS: tuple[str, ...] = (
     _AS_OF.format(name="actions", key="ticker, ex_date, kind"),
     _AS_OF.format(name="listings", key="ticker"),
     _AS_OF.format(name="macro", key="series, session"),
+    _AS_OF.format(name="factors", key="region, frequency, construction, factor, session"),
+    FACTOR_REVISIONS,
     """
     CREATE OR REPLACE VIEW raw.bars_latest AS
     SELECT * EXCLUDE (withdrawn) FROM (

@@ -26,6 +26,7 @@ TABLE = {
     "raw.price_history": "raw.bars",
     "raw.raw_prices": "raw.bars",
     "raw.reference_series": "raw.macro",
+    "raw.factor_returns": "raw.factors",
     "production.published_snapshot": None,
     "production.tear_sheets": None,
 }

@@ -20,6 +20,7 @@ from etf_pipeline.sources.base import (
     Source,
     SourceError,
 )
+from etf_pipeline.sources.factors import FactorSource
 from etf_pipeline.sources.simulated import SimulatedSource
 
 END = date(2024, 7, 5)
@@ -100,6 +101,46 @@ def test_one_session_at_a_time_is_the_whole_history() -> None:
     every = _fetch(_source()).actions
     assert_frame_equal(recorded, every[every["ex_date"] >= pd.Timestamp("2024-06-26")].reset_index(drop=True))
     assert recorded["ex_date"].eq(pd.Timestamp("2024-07-01")).sum() > 5  # 30 June was a Sunday
+
+
+def test_factor_returns_in_two_vintages() -> None:
+    source = _source()
+    assert isinstance(source, FactorSource)
+    found = list(source.factor_vintages())
+    assert [(v.name, v.label, str(v.known_at)) for v in found] == [
+        (f"simulated {frequency} {construction}", label, known_at)
+        for frequency in ("daily", "monthly")
+        for construction in ("five_factor", "momentum")
+        for label, known_at in (
+            ("2024-05", "2024-06-30 23:59:59+00:00"),
+            ("2024-07", "2024-07-05 23:59:59+00:00"),
+        )
+    ]
+    assert all("simulated asx market, seed 7" in v.detail for v in found)
+    first, newest = found[0].returns, found[1].returns
+    assert str(first["session"].max().date()) == "2024-05-31"
+    assert str(newest["session"].max().date()) == str(END)
+    both = first.merge(newest, on=["factor", "session"])
+    assert len(both) == len(first)
+    assert 0.03 < (both["value_x"] != both["value_y"]).mean() < 0.2
+    monthly = found[5].returns
+    assert str(monthly["session"].max().date()) == "2024-06-30"
+
+
+def test_the_past_of_the_factors_does_not_depend_on_the_day_asked() -> None:
+    before = {v.name + str(v.label): v for v in _source().factor_vintages()}
+    after = {v.name + str(v.label): v for v in _source(end=date(2024, 7, 12)).factor_vintages()}
+    for name, early in before.items():
+        later = after[name].returns
+        assert_frame_equal(
+            later[later["session"] <= early.returns["session"].max()], early.returns, check_exact=True
+        )
+
+
+def test_a_young_market_has_one_vintage_and_no_month() -> None:
+    found = list(_source(start=date(2024, 7, 1), n_funds=3).factor_vintages())
+    assert {v.label for v in found if len(v.returns)} == {"2024-07"}
+    assert {v.frequency for v in found if len(v.returns)} == {"daily"}
 
 
 def test_window_is_cut_inclusively() -> None:

@@ -80,6 +80,14 @@ def fill(memory: duckdb.DuckDBPyConnection, ticker: str, day: str, *, percentile
     if ticker == "A":
         insert(
             memory,
+            "raw.factors",
+            session=day,
+            known_at=f"{day} 12:00",
+            value=0.01 * percentile,
+            withdrawn=False,
+        )
+        insert(
+            memory,
             "raw.macro",
             series="vix",
             session=day,
@@ -101,6 +109,7 @@ ASKED = {
     "raw.actions_as_of": ("count(*)", "raw.fetches", ("known_at",)),
     "raw.listings_as_of": ("string_agg(name ORDER BY name)", "raw.fetches", ("known_at",)),
     "raw.macro_as_of": ("count(*)", "raw.fetches", ("known_at",)),
+    "raw.factors_as_of": ("sum(value)", "raw.fetches", ("known_at",)),
     "raw.bars_of_fetch": ("sum(close)", "raw.fetches", ("fetch_id",)),
     "meta.ancestry": ("sum(materialization_id)", "meta.materializations", ("materialization_id",)),
 }

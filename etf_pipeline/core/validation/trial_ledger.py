@@ -12,7 +12,9 @@ import pandas as pd
 
 from etf_pipeline.core.market.calendar import month_starts
 
-SPAN_SETTINGS = ("end", "known_at", "path", "reference_path", "backtest")
+SPAN_SETTINGS = (
+    "end", "known_at", "path", "reference_path", "reference_source", "factor_path", "factor_source", "backtest",
+)  # fmt: skip
 """Settings that change what data a trial saw, or that its configuration tells already: not part of what it is."""
 
 

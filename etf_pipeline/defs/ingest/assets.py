@@ -8,11 +8,13 @@ from etf_pipeline.core.market.calendar import timezone_name
 from etf_pipeline.defs.partitions import daily_sessions
 from etf_pipeline.defs.resources import PipelineResource
 from etf_pipeline.plots import markdown_table
+from etf_pipeline.sources import open_factor_source, open_reference_source
 from etf_pipeline.sources.ingest import (
     IngestReport,
     daily_window,
     incomplete_sessions,
     ingest,
+    ingest_factors,
     ingest_listings,
     ingest_reference,
 )
@@ -126,19 +128,54 @@ def listings(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> d
     op_tags={"dagster/priority": "1"},
 )
 def reference_series(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
-    """Volatility index, yields and exchange rates, where the source has them."""
+    """Volatility index, yields and exchange rates, where the source has them, or from `reference_source`."""
     settings = pipeline.settings
+    source = open_reference_source(settings, pipeline.source)
     new = ingest_reference(
-        pipeline.source,
+        source,
         pipeline.warehouse,
         settings.start,
         pipeline.last_final_session(),
-        known_at=settings.known_at if settings.source == "files" else None,
+        known_at=settings.known_at if source.name == "files" else None,
     )
     written = record_raw(
         pipeline.warehouse, "raw.reference_series", None, pipeline.run_info(context.run.run_id)
     )
     return dg.MaterializeResult(metadata={"new_versions": new, "dagster/row_count": written.row_count})
+
+
+@dg.asset(
+    key=["raw", "factor_returns"],
+    group_name="ingest",
+    kinds={"duckdb", "python"},
+    owners=OWNERS,
+    pool="warehouse",
+    metadata={"dagster/column_schema": table_schema(CONTRACTS["raw.factors"])},
+    # Early, for the same reason as reference_series.
+    op_tags={"dagster/priority": "1"},
+)
+def factor_returns(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+    """Returns of market, style and momentum factors, every vintage at hand: each table as it was published then.
+
+    From `factor_path` or `factor_source`; the simulated market has its own. Empty where none is named.
+    """
+    settings = pipeline.settings
+    report = ingest_factors(
+        open_factor_source(settings, pipeline.source),
+        pipeline.warehouse,
+        settings.start,
+        pipeline.last_final_session(),
+    )
+    written = record_raw(
+        pipeline.warehouse, "raw.factor_returns", None, pipeline.run_info(context.run.run_id)
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "new_versions": report.new_versions,
+            "dagster/row_count": written.row_count,
+            "vintages": dg.MetadataValue.md(markdown_table(report.vintages)),
+        }
+    )
 
 
 def _result(report: IngestReport, written: Written, simulated: bool) -> dg.MaterializeResult:

@@ -15,14 +15,24 @@ from etf_pipeline.core.market.simulation.model import (
     SimulationConfig,
     SimulationTruth,
 )
+from etf_pipeline.core.market.simulation.styles import (
+    STYLES,
+    StyleReturns,
+    daily_styles,
+    monthly_styles,
+)
 
 __all__ = [
     "BENCHMARK",
     "DEFECT_KINDS",
     "REGIMES",
+    "STYLES",
     "VERSION",
     "SimulatedMarket",
     "SimulationConfig",
     "SimulationTruth",
+    "StyleReturns",
+    "daily_styles",
+    "monthly_styles",
     "simulate",
 ]

@@ -34,6 +34,8 @@ Purpose = Literal[
     "missing_bar",
     "market_hole_member",
     "defect",
+    "style",
+    "style_revision",
 ]
 
 _PURPOSES: tuple[Purpose, ...] = Purpose.__args__  # type: ignore[attr-defined]

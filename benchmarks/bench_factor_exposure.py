@@ -58,7 +58,9 @@ def main(few: int = 6) -> None:
     error_gap = max(
         np.abs(fit.bse[rows, 1:] - found.standard_error[rows, j]).max() for j, fit in enumerate(fits)
     )
-    print(f"rolling six-factor exposures, {y.shape[0]} sessions x {y.shape[1]} funds (simulated), window {WINDOW}")
+    print(
+        f"rolling six-factor exposures, {y.shape[0]} sessions x {y.shape[1]} funds (simulated), window {WINDOW}"
+    )
     print(f"  {'ours':<24}{base:9.3f} s")
     print(
         f"  {'statsmodels RollingOLS':<24}{seconds:9.1f} s  {seconds / base:8.1f} x  largest difference: loading {gap:.1e},"

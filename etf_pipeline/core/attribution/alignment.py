@@ -142,7 +142,9 @@ def excess_return(
         raise ValueError(f"convert {chosen.shape} must be ({funds},), one a fund")
     rate = np.ones(count) if exchange_rate is None else np.asarray(exchange_rate, dtype=np.float64)
     if exchange_rate is None and chosen.any():
-        raise ValueError("funds are to be converted, but exchange_rate is missing: hand in the series on the sessions")
+        raise ValueError(
+            "funds are to be converted, but exchange_rate is missing: hand in the series on the sessions"
+        )
     if rate.shape != (count,) or (rate <= 0).any():
         raise ValueError("exchange_rate must be (sessions,) and positive, NaN where unknown")
     usable = (sessions_spanned >= 1) & (sessions_spanned <= longest)

@@ -13,8 +13,10 @@ def factor_market(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Excess returns (S, N), sessions spanned (S, N) and factors (S, K), with late listings, holes and unknown days."""
     rng = np.random.default_rng(seed)
-    f = 0.008 * rng.standard_t(5, (sessions, factors)) @ (
-        np.eye(factors) + 0.3 * rng.normal(size=(factors, factors))
+    f = (
+        0.008
+        * rng.standard_t(5, (sessions, factors))
+        @ (np.eye(factors) + 0.3 * rng.normal(size=(factors, factors)))
     )
     y = f @ rng.normal(0.5, 0.5, (factors, funds)) + 0.005 * rng.standard_t(4, (sessions, funds)) + 0.0002
     there = rng.random(y.shape) >= hole

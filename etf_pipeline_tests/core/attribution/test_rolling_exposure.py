@@ -13,7 +13,15 @@ from etf_pipeline_tests.core.attribution.factor_fixtures import factor_market, u
 from etf_pipeline_tests.core.random_market import assert_causal
 from etf_pipeline_tests.core.risk.us_funds import us_returns
 
-NAMES = ("loading", "standard_error", "alpha", "alpha_error", "r_squared", "residual_variance", "observations")
+NAMES = (
+    "loading",
+    "standard_error",
+    "alpha",
+    "alpha_error",
+    "r_squared",
+    "residual_variance",
+    "observations",
+)
 
 
 def assert_like_the_reference(panel, y, spanned, f, vintage, window, need, stale):
@@ -37,7 +45,9 @@ def assert_like_the_reference(panel, y, spanned, f, vintage, window, need, stale
                 continue
             for name in NAMES:
                 found = getattr(panel, name)[t, j]
-                np.testing.assert_allclose(found, getattr(expected, name), rtol=1e-9, atol=1e-13, err_msg=name)
+                np.testing.assert_allclose(
+                    found, getattr(expected, name), rtol=1e-9, atol=1e-13, err_msg=name
+                )
             assert panel.reason[t, j] == 0
             compared += 1
     return compared
@@ -166,7 +176,7 @@ def test_real_funds_equal_statsmodels_and_load_as_their_names_promise(market_dat
     from statsmodels.regression.rolling import RollingOLS
 
     days, value, rf = us_six(market_data)
-    funds = ["SPY", "IWM", "QQQ", "IWD", "MTUM"]
+    funds = ["SPY", "IWM", "QQQ", "VTV", "MTUM"]
     sessions, returns, spanned = us_returns(market_data, funds)
     names = ("market_excess", "size", "value", "profitability", "investment", "momentum")
     aligned = align_factors(sessions, days, value, rf, names, lag_days=0)

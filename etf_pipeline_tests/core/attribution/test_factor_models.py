@@ -19,7 +19,7 @@ def test_the_main_model_of_a_class():
     assert MODELS.main_model("asx", None) is MODEL
     with pytest.raises(ValueError, match="no factor models for market 'lse'"):
         MODELS.main_model("lse", "cash")
-    with pytest.raises(ValueError, match="add it to \\[main.asx\\]"):
+    with pytest.raises(ValueError, match=r"add it to \[main\.asx\]"):
         MODELS.main_model("asx", "crypto")
 
 

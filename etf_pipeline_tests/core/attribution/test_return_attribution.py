@@ -119,9 +119,9 @@ def test_what_cannot_be_meant_is_refused():
     weight[5, 3] = np.nan
     with pytest.raises(ValueError, match="session 5, fund 3"):
         attribute_return(**(given | {"weight": weight}))
+    costs = np.zeros(300)
+    costs[4] = np.nan
     with pytest.raises(ValueError, match="item costs is NaN at session 4"):
-        costs = np.zeros(300)
-        costs[4] = np.nan
         attribute_return(**(given | {"items": {"costs": costs}}))
     with pytest.raises(ValueError, match="loading"):
         attribute_return(**(given | {"loading": given["loading"][:, :, :1]}))

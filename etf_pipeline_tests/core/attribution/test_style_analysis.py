@@ -94,7 +94,7 @@ def test_intervals_cover_and_resampling_agrees_with_the_errors():
         y, x = mixture(100 + seed, weights=np.array([0.5, 0.3, 0.2]))
         fit = style_analysis(y, x)
         interval = bootstrap_style(y, x, replications=300, seed=seed, block_length=1.0)
-        hit.append((interval.lower <= [0.5, 0.3, 0.2]) & ([0.5, 0.3, 0.2] <= interval.upper))
+        hit.append((interval.lower <= [0.5, 0.3, 0.2]) & (interval.upper >= [0.5, 0.3, 0.2]))
         ratio.append((interval.upper - interval.lower) / (2 * 1.96 * fit.standard_error))
     assert 0.88 < np.mean(hit) < 0.99
     assert 0.85 < np.mean(ratio) < 1.15

@@ -11,7 +11,16 @@ from etf_pipeline.core.attribution.house_factors import HOUSE_FACTORS
 from etf_pipeline.sources.base import ASSET_CLASSES
 
 SHIPPED = Path(__file__).parent / "reference" / "factor_models.toml"
-_MODEL_KEYS = ("region", "frequency", "constructions", "factors", "currency", "lag_days", "note")
+_MODEL_KEYS = (
+    "region",
+    "frequency",
+    "constructions",
+    "factors",
+    "currency",
+    "lag_days",
+    "return_sessions",
+    "note",
+)
 
 
 def read_factor_models(path: Path = SHIPPED) -> FactorModels:
@@ -53,7 +62,12 @@ def _models(content: dict[str, Any]) -> FactorModels:
 
 def _model(name: str, given: dict[str, Any]) -> FactorModel:
     _exactly(given, _MODEL_KEYS, f"[models.{name}]")
-    for key, kind in (("constructions", list), ("factors", list), ("lag_days", dict)):
+    for key, kind in (
+        ("constructions", list),
+        ("factors", list),
+        ("lag_days", dict),
+        ("return_sessions", dict),
+    ):
         if not isinstance(given[key], kind):
             raise ValueError(
                 f"[models.{name}] {key} must be a {'list' if kind is list else 'table'}, not {given[key]!r}"
@@ -66,6 +80,7 @@ def _model(name: str, given: dict[str, Any]) -> FactorModel:
         factors=tuple(given["factors"]),
         currency=str(given["currency"]),
         lag_days=dict(given["lag_days"]),
+        return_sessions=dict(given["return_sessions"]),
         note=str(given["note"]),
     )
 

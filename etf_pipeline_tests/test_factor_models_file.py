@@ -26,6 +26,8 @@ def test_the_lags_are_those_of_the_closes():
     assert models["us_six"].lag_days == {"asx": 1, "us": 0}
     assert models["developed_six"].lag_days["asx"] == 1
     assert models["asia_pacific_five"].lag_days["asx"] == 0
+    assert models["us_six"].return_sessions == {"asx": 5, "us": 1}
+    assert models["asia_pacific_five"].return_sessions["asx"] == 1
 
 
 @pytest.mark.parametrize(

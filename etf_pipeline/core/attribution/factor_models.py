@@ -24,6 +24,8 @@ class FactorModel:
     factors : their order is that of loadings.
     currency : of the factors' returns and risk-free rate, ISO code; ``local`` for series of the market's own.
     lag_days : by market, calendar days by which a session sees the factors' day late.
+    return_sessions : by market, sessions that each return in the regression spans (``overlapping_returns``): 1, or more
+        where the funds close at another hour than what they hold.
     note : what it is for.
     """
 
@@ -34,6 +36,7 @@ class FactorModel:
     factors: tuple[str, ...]
     currency: str
     lag_days: Mapping[str, int]
+    return_sessions: Mapping[str, int]
     note: str
 
     def __post_init__(self) -> None:
@@ -52,6 +55,14 @@ class FactorModel:
             raise ValueError(
                 f"factor model {self.name}: lag_days must give 0 or 1 for each of {', '.join(MARKETS)}, "
                 f"not {dict(self.lag_days)}"
+            )
+        lengths = self.return_sessions.values()
+        if set(self.return_sessions) != set(MARKETS) or not all(
+            isinstance(n, int) and n >= 1 for n in lengths
+        ):
+            raise ValueError(
+                f"factor model {self.name}: return_sessions must give 1 or more for each of {', '.join(MARKETS)}, "
+                f"not {dict(self.return_sessions)}"
             )
 
 

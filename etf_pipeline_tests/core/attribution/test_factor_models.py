@@ -9,7 +9,15 @@ import pytest
 from etf_pipeline.core.attribution.factor_models import FactorModel, FactorModels, MainModel
 
 MODEL = FactorModel(
-    "house", "house", "daily", ("house",), ("market", "term"), "local", {"asx": 1, "us": 0}, "for a test"
+    "house",
+    "house",
+    "daily",
+    ("house",),
+    ("market", "term"),
+    "local",
+    {"asx": 1, "us": 0},
+    {"asx": 5, "us": 1},
+    "for a test",
 )
 MODELS = FactorModels({"house": MODEL}, {"asx": {"cash": MainModel("house", "because")}})
 
@@ -32,6 +40,9 @@ def test_the_main_model_of_a_class():
         ({"constructions": ()}, "at least one table"),
         ({"lag_days": {"asx": 1}}, "lag_days"),
         ({"lag_days": {"asx": 1, "us": 2}}, "0 or 1"),
+        ({"return_sessions": {"asx": 5}}, "return_sessions"),
+        ({"return_sessions": {"asx": 5, "us": 0}}, "1 or more"),
+        ({"return_sessions": {"asx": 5, "us": "1"}}, "1 or more"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(change, message):

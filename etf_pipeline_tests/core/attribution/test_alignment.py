@@ -114,6 +114,8 @@ def test_a_fund_is_converted_over_its_own_span():
     assert e[5, 0] == pytest.approx(1.01 * 0.67 / 0.65 - 1 - 1e-4, rel=1e-12)
     assert np.isnan(e[5, 2])  # no factors over three sessions
     assert np.isnan(e[0]).all()
+    two = excess_return(r[:, :1], np.full((6, 1), 2), a)
+    assert two[3, 0] == pytest.approx(0.01 - ((1 + 1e-4) ** 2 * (1 + 3e-4) - 1), rel=1e-9)
 
 
 def test_what_cannot_be_meant_is_refused():

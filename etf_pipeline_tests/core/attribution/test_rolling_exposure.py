@@ -111,6 +111,15 @@ def test_a_cut_and_the_number_of_workers_change_nothing():
         np.testing.assert_array_equal(values, three[name])
 
 
+def test_an_estimate_stands_for_some_sessions_without_a_bar():
+    y, spanned, f = factor_market(12, hole=0.0)
+    y[300:, 1], spanned[300:, 1] = np.nan, 0
+    panel = rolling_exposure(y, spanned, f, max_stale_sessions=3)
+    assert not np.isnan(panel.loading[299:303, 1]).any()
+    assert np.isnan(panel.loading[303:, 1]).all()
+    assert {REASONS[code] for code in panel.reason[303:, 1]} == {"stale"}
+
+
 def test_a_huge_return_leaves_no_trace_once_it_has_left_the_window():
     y, spanned, f = factor_market(8, sessions=500, hole=0.0)
     clean = rolling_exposure(y, spanned, f, window=100, min_observations=50)

@@ -89,8 +89,8 @@ def shrunk_loadings(
     served = np.zeros((count, funds), dtype=bool) if wanted is None else np.asarray(wanted, dtype=bool)
     if served.shape != (count, funds):
         raise ValueError(f"wanted {served.shape} must be ({count}, {funds})")
-    out = np.full((5, *loading.shape), np.nan)
-    used = np.full(loading.shape, -2, dtype=np.int64)
+    out = np.full((factors, 5, count, funds), np.nan)
+    used = np.full((factors, count, funds), -2, dtype=np.int64)
     for k in range(factors):
         _shrink(
             np.ascontiguousarray(loading[:, :, k], dtype=np.float64),
@@ -99,11 +99,11 @@ def shrunk_loadings(
             np.ascontiguousarray(served),
             int(group.max(initial=-1)) + 1,
             min_funds,
-            out[:, :, :, k],
-            used[:, :, k],
+            out[k],
+            used[k],
         )
-    mean, deviation, weight, prior_mean, prior_sd = out
-    return ShrunkLoadings(mean, deviation, weight, prior_mean, prior_sd, used)
+    mean, deviation, weight, prior_mean, prior_sd = np.moveaxis(out, 0, -1)
+    return ShrunkLoadings(mean, deviation, weight, prior_mean, prior_sd, np.moveaxis(used, 0, -1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

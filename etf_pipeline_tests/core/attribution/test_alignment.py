@@ -65,6 +65,7 @@ def test_what_is_not_published_is_unknown_and_a_hole_is_too():
         np.concatenate([day("2024-02-27 2024-02-28"), SYDNEY]), NEW_YORK, VALUE, RATE, NAMES, lag_days=1
     )
     assert np.isnan(early.value[0, :3]).all()
+    assert (early.days[:3] == -1).all()
 
 
 def test_longer_spans_compound_to_what_the_single_sessions_do():

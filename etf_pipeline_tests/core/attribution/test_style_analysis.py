@@ -10,6 +10,7 @@ from scipy import optimize
 from statsmodels.api import OLS, add_constant
 
 from etf_pipeline.core.attribution.style_analysis import bootstrap_style, style_analysis, style_at
+from etf_pipeline.core.validation.stationary_bootstrap import resample_indices
 
 TRUE = np.array([0.5, 0.3, 0.2, 0.0, 0.0])
 
@@ -108,6 +109,17 @@ def test_resampling_tells_how_sure_the_choice_is_and_repeats_by_seed():
     assert (one.chosen_share[:3] == 1).all()
     assert (one.chosen_share[3:] < 0.5).all()
     assert (one.lower[3:] == 0).all()
+
+
+@pytest.mark.parametrize("criterion", ["none", "bic"])
+def test_a_resample_is_the_analysis_of_its_rows(criterion):
+    y, x = mixture(6, periods=60)
+    one = bootstrap_style(y, x, criterion=criterion, replications=1, seed=9, block_length=4.0)
+    rows = resample_indices(60, 4.0, 0, 9)
+    np.testing.assert_allclose(
+        one.lower, style_analysis(y[rows], x[rows], criterion=criterion).weight, atol=1e-10
+    )
+    np.testing.assert_array_equal(one.lower, one.upper)
 
 
 def test_windows_use_their_own_past_only():

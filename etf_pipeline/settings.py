@@ -183,6 +183,31 @@ class Backtest(BaseModel):
         return self
 
 
+class Attribution(BaseModel):
+    """How exposures to factors are estimated, and what is supposed to happen to them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window: int = Field(252, ge=60, le=2520, description="sessions of a rolling regression")
+    min_observations: int = Field(126, ge=30, le=2520, description="returns needed in it")
+    stress_window: int = Field(
+        1260, ge=252, le=5000, description="sessions that stress exposures are estimated on"
+    )
+    scenario_file: Path | None = Field(
+        None, description="stress scenarios added to the shipped ones, or in their place"
+    )
+    paths: int = Field(10_000, ge=100, le=1_000_000, description="simulated months")
+    seed: int = Field(23, ge=0, le=1_000_000, description="of the simulation")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Attribution:
+        if self.min_observations > self.window:
+            raise ValueError(
+                f"min_observations ({self.min_observations}) must not exceed window ({self.window})"
+            )
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a run depends on. See the README for one line on each key."""
 
@@ -232,6 +257,7 @@ class Settings(BaseSettings):
     risk: Risk = Field(default_factory=Risk)
     forecast: Forecast = Field(default_factory=Forecast)
     backtest: Backtest = Field(default_factory=Backtest)
+    attribution: Attribution = Field(default_factory=Attribution)
     workers: int = Field(0, ge=0, le=256, description="threads; 0: as many as cores. Changes no number")
 
     _scoring: Scoring = PrivateAttr()
@@ -250,6 +276,9 @@ class Settings(BaseSettings):
         if self.source == "yahoo" and self.universe_file is not None and not self.universe_file.exists():
             raise ValueError(f"universe_file {self.universe_file} does not exist")
         self._reference_and_factors()
+        scenarios = self.attribution.scenario_file
+        if scenarios is not None and not scenarios.is_file():
+            raise ValueError(f"attribution.scenario_file {scenarios} does not exist")
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start {self.start} is after end {self.end}")
         try:
@@ -321,7 +350,12 @@ class Settings(BaseSettings):
             "min_daily_coverage",
             "workers",
         }
-        return {**json.loads(self.model_dump_json(exclude=outside)), "scoring": self.scoring.model_dump()}
+        found = {**json.loads(self.model_dump_json(exclude=outside)), "scoring": self.scoring.model_dump()}
+        file = self.attribution.scenario_file
+        if file is not None:
+            # What the scenarios are, not where they lie.
+            found["attribution"]["scenario_file"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return found
 
     def settings_hash(self) -> str:
         """16 hex digits that change when a setting that changes numbers does."""
@@ -341,7 +375,14 @@ def load_settings(**overrides: Any) -> Settings:
     if "ETF_CONFIG" in os.environ and not file.is_file():
         raise SettingsError(f"ETF_CONFIG names {file}, which is not a file")
     known = {f"ETF_{name.upper()}" for name in Settings.model_fields}
-    nested = ("ETF_WINDOWS__", "ETF_UNIVERSE__", "ETF_RISK__", "ETF_FORECAST__", "ETF_BACKTEST__")
+    nested = (
+        "ETF_WINDOWS__",
+        "ETF_UNIVERSE__",
+        "ETF_RISK__",
+        "ETF_FORECAST__",
+        "ETF_BACKTEST__",
+        "ETF_ATTRIBUTION__",
+    )
     unknown = sorted(
         key
         for key in os.environ
@@ -379,6 +420,7 @@ def _explain(error: Any) -> str:
         "risk": Risk,
         "forecast": Forecast,
         "backtest": Backtest,
+        "attribution": Attribution,
     }
     model = nested.get(location[0], Settings) if len(location) > 1 else Settings
     key = ".".join(location)

@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
     *(
         contract_rule(table)
         for table in CONTRACTS
-        if table.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
+        if table.split(".")[0] in {"market", "risk", "signals", "scoring", "validation", "attribution"}
     ),
     Rule(
         "market.bars",

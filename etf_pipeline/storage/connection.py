@@ -12,7 +12,7 @@ import duckdb
 from etf_pipeline.storage.contracts import CONTRACTS, Contract
 from etf_pipeline.storage.views import create_views
 
-SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "validation", "production", "meta")
+SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "validation", "attribution", "production", "meta")
 # Extensions ship inside the wheel; nothing is ever fetched from the network.
 CONFIG = {"autoinstall_known_extensions": "false", "preserve_insertion_order": "true", "threads": "2"}
 

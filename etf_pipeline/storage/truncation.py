@@ -14,7 +14,9 @@ NOT_COMPARED = {
     "validation.readiness": "is asked of the newest session, whichever that is",
 }
 RESEARCH = tuple(
-    name for name in CONTRACTS if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
+    name
+    for name in CONTRACTS
+    if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation", "attribution"}
 )
 """Tables that are a pure function of the raw tier, the settings and, for the ledger, of what was tried before."""
 

@@ -266,10 +266,13 @@ def _day(text: str | None) -> str | None:
 
 
 def _source_opens() -> None:
-    """Raise at once, before a run begins, where the source cannot be opened."""
-    from etf_pipeline.sources import open_source
+    """Raise at once, before a run begins, where a source cannot be opened: of prices, reference series or factors."""
+    from etf_pipeline.sources import open_factor_source, open_reference_source, open_source
 
-    open_source(load_settings())
+    settings = load_settings()
+    source = open_source(settings)
+    open_reference_source(settings, source)
+    open_factor_source(settings, source)
 
 
 def _published():  # type: ignore[no-untyped-def]

@@ -70,7 +70,7 @@ def etf(
     for key in [k for k in os.environ if k.startswith("ETF_")]:
         monkeypatch.delenv(key)
     # What a command's options put into the environment is taken out again at the end of the test.
-    for name in ("WAREHOUSE", "SOURCE", "PATH", "MARKET", "START", "END"):
+    for name in ("WAREHOUSE", "SOURCE", "PATH", "FACTOR_PATH", "MARKET", "START", "END"):
         monkeypatch.setenv(f"ETF_{name}", "")
 
     def call(*arguments: str) -> Printed:
@@ -287,6 +287,8 @@ def test_there_is_no_warehouse_yet(etf: Callable[..., Printed], tmp_path: Path) 
         (("build", "--source", "csv"), ("source = 'csv'", "'simulated', 'files' or 'yahoo'")),
         (("build", "--source", "files"), ("source = 'files' needs path",)),
         (("build", "--source", "files", "--path", "/no/such/file.parquet"), ("/no/such/file.parquet does not exist",)),
+        (("build", "--source", "yahoo", "--factor-path", "/no/ff"), ("factor_path /no/ff is not a directory",)),
+        (("build", "--factor-path", "/no/ff"), ("factor_path brings in what real markets did",)),
         (("build", "--start", "2026-02-01", "--end", "2026-01-01"), ("start 2026-02-01 is after end 2026-01-01",)),
         (("sql",), ("give a query or --file, one of the two",)),
         (("sql", "SELECT 1", "--file", "x.sql"), ("give a query or --file, one of the two",)),

@@ -241,10 +241,20 @@ class TestRevisions:
             for factor in ("market_excess", "risk_free", "value")
         ]
 
-    def test_tables_of_one_moment_are_not_compared_with_each_other(self, warehouse: Warehouse) -> None:
+    def test_a_value_counts_since_the_vintage_that_first_told_it(self, warehouse: Warehouse) -> None:
+        """Whatever the order of loading: the newest repeats what the one before it, loaded later, already says."""
+        revised = {**SIZE, ("size", DAYS[1]): 0.5}
+        for year, told in ((2020, SIZE), (2022, revised), (2021, revised)):
+            append_factors(warehouse, vintage(moment(year), told))
+        assert self.rows(warehouse, "newest_known_at::VARCHAR") == [("2021-01-01 00:00:00",)]
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_tables_of_one_moment_are_not_compared_with_each_other(
+        self, warehouse: Warehouse, first: int
+    ) -> None:
         """Where both are known, five factors speak first and last: their rounding differs."""
         for year, plus in ((2021, 0.0), (2025, 0.001)):
-            for construction, value in (("three_factor", 0.00009), ("five_factor", 0.0001)):
+            for construction, value in (("three_factor", 0.00009), ("five_factor", 0.0001))[:: 1 - 2 * first]:
                 told = {("risk_free", DAYS[0]): value + plus}
                 append_factors(warehouse, vintage(moment(year), told, construction=construction))
         assert self.rows(warehouse, "round(difference, 6), first_construction, newest_construction") == [

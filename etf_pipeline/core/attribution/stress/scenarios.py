@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.attribution.stress.conditional import conditional_moves, inverse_covariance
-from etf_pipeline.core.attribution.stress.factors import FACTORS, IS_RETURN, per_session
+from etf_pipeline.core.attribution.stress.factors import FACTORS, IS_RETURN, RETURNS, per_session
 
 MIN_KNOWN_SHARE = 0.5
 """Share of a window's sessions from which a factor counts as known in it."""
@@ -75,9 +75,22 @@ def hypothetical_path(
     )
 
 
-def volatility_shock(level: float, now: float) -> float:
-    """The shock in points that takes the VIX to ``level``; none where it is there or above already."""
-    return max(level - now, 0.0)
+def shock_to(factor: str, level: float, now: float) -> float:
+    """The move that takes a factor from its level ``now`` to ``level``, both in the factor's unit.
+
+    For rates, credit and volatility, which are levels. The VIX only rises: where it is at ``level`` or above already, the
+    shock is none.
+
+    Raises
+    ------
+    ValueError : a factor that compounds, or a level that is not finite.
+    """
+    if factor in RETURNS or factor not in FACTORS:
+        allowed = ", ".join(name for name in FACTORS if name not in RETURNS)
+        raise ValueError(f"a level of {factor!r} is no shock: give a move, or one of {allowed}")
+    if not (np.isfinite(level) and np.isfinite(now)):
+        raise ValueError(f"{factor} from {now} to {level}: both must be finite; the session has no observation of it")
+    return max(level - now, 0.0) if factor == "volatility" else level - now
 
 
 def replay_path(factor_moves: np.ndarray, first: int, last: int, covariance: np.ndarray) -> FactorPath:

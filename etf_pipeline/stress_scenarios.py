@@ -68,7 +68,9 @@ class Hypothetical(_Strict):
                     raise ValueError(f"{factor} is a return and has no level: give a fraction such as -0.2")
             elif factor in RETURNS:
                 if not -1 < shock <= 5:
-                    raise ValueError(f"{factor} {shock:g}: a return lies above -1 and at most 5; -20 % is written -0.20")
+                    raise ValueError(
+                        f"{factor} {shock:g}: a return lies above -1 and at most 5; -20 % is written -0.20"
+                    )
             elif abs(shock) > _LARGEST[factor]:
                 unit = "points" if factor == "volatility" else "percentage points (100 basis points are 1.0)"
                 raise ValueError(f"{factor} {shock:g}: at most {_LARGEST[factor]:g} {unit} up or down")
@@ -166,14 +168,19 @@ def _added(shipped: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _unknown_kind(kind: str) -> str:
-    return f"unknown section [{kind}]: a scenario is a section [kind.name], of kind {', '.join(StressScenarios.model_fields)}"
+    allowed = ", ".join(StressScenarios.model_fields)
+    return f"unknown section [{kind}]: a scenario is a section [kind.name], of kind {allowed}"
 
 
 def _explain(place: tuple[int | str, ...], error: str, message: str) -> str:
     """One refused key: the scenario, the key, and what is allowed."""
     kind, rest = str(place[0]), [str(x) for x in place[1:]]
     if not rest:
-        return _unknown_kind(kind) if error == "extra_forbidden" else f"[{kind}] is missing: add a section [{kind}.name]"
+        return (
+            _unknown_kind(kind)
+            if error == "extra_forbidden"
+            else f"[{kind}] is missing: add a section [{kind}.name]"
+        )
     scenario, keys = f"[{kind}.{rest[0]}]", rest[1:]
     message = message.removeprefix("Value error, ")
     if "[key]" in keys:

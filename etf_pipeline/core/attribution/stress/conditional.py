@@ -46,7 +46,10 @@ def conditional_moves(
     uncertainty = np.zeros((len(x), k, k))
     if others == "unchanged" or not missing.any():
         return moves, uncertainty
-    patterns, which = np.unique(missing, axis=0, return_inverse=True)
+    if (missing == missing[0]).all():
+        patterns, which = missing[:1], np.zeros(len(x), dtype=np.int64)
+    else:
+        patterns, which = np.unique(missing, axis=0, return_inverse=True)
     for number, unknown in enumerate(patterns):
         if not unknown.any():
             continue

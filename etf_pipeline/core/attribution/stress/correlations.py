@@ -57,12 +57,17 @@ def correlations_to_one(
     if covariance.shape != (n, n):
         raise ValueError(f"{n} weights need a covariance ({n}, {n}), not {covariance.shape}")
     if not 0.5 < confidence < 1 or horizon < 1:
-        raise ValueError(f"confidence ({confidence}) in (0.5, 1) and a horizon ({horizon}) of at least 1 are needed")
+        raise ValueError(
+            f"confidence ({confidence}) in (0.5, 1) and a horizon ({horizon}) of at least 1 are needed"
+        )
     held = np.flatnonzero(weights)
     w, within = weights[held], covariance[np.ix_(held, held)]
     if np.isnan(within).any() or np.isnan(w).any():
-        worst = int(held[np.argmax(np.isnan(within).any(axis=1) | np.isnan(w))])
-        raise ValueError(f"fund {worst} is held but has no covariance: leave it out, and say how much is left")
+        # Of a row and column of NaN all others have one NaN: the fund at fault has most.
+        worst = int(held[np.argmax(np.isnan(within).sum(axis=1) + np.isnan(w))])
+        raise ValueError(
+            f"fund {worst} is held but has no covariance: leave it out, and say how much is left"
+        )
     own = w * np.sqrt(np.diag(within))
     now = math.sqrt(max(float(w @ within @ w), 0.0))
     along = np.where(within @ w >= 0, 1.0, -1.0)
@@ -78,5 +83,5 @@ def correlations_to_one(
 def exposure_covariance(
     loadings: np.ndarray, factor_covariance: np.ndarray, residual_variance: np.ndarray
 ) -> np.ndarray:
-    """Covariance (N, N) of funds' returns that loadings imply: ``B S B' + diag(residual variance)``; NaN without exposures."""
+    """Covariance (N, N) of returns that loadings imply: ``B S B' + diag(residual variance)``; NaN without exposures."""
     return loadings @ factor_covariance @ loadings.T + np.diag(residual_variance)

@@ -159,7 +159,12 @@ def inflation_factors(
 
 
 def coverage(
-    comparison: Comparison, levels: Sequence[float], group: np.ndarray, *, calibrated: bool = False, least: float = 0.0
+    comparison: Comparison,
+    levels: Sequence[float],
+    group: np.ndarray,
+    *,
+    calibrated: bool = False,
+    least: float = 0.0,
 ) -> list[Coverage]:
     """Shares inside the intervals, for all funds and then by group.
 
@@ -178,7 +183,9 @@ def coverage(
     windows = len(surprise)
     factor = np.ones((windows, len(levels)))
     if calibrated:
-        factor = np.array([inflation_factors(surprise, levels, without=w, least=least) for w in range(windows)])
+        factor = np.array(
+            [inflation_factors(surprise, levels, without=w, least=least) for w in range(windows)]
+        )
     edge = ndtri(0.5 + 0.5 * np.asarray(levels)) * factor
     known = ~np.isnan(surprise)
     inside = np.abs(surprise)[:, :, None] <= edge[:, None, :]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.attribution.stress.factors import FACTORS
+from etf_pipeline.core.parallel import over_tasks
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Exposures:
                 "of standard errors only, use from_standard_errors"
             )
         if (self.residual_variance < 0).any():
-            raise ValueError(f"residual_variance is negative for fund {int(np.argmax(self.residual_variance < 0))}")
+            raise ValueError(
+                f"residual_variance is negative for fund {int(np.argmax(self.residual_variance < 0))}"
+            )
 
 
 def from_standard_errors(
@@ -72,7 +75,7 @@ def fit_exposures(
     Returns
     -------
     Exposures; NaN for funds with fewer observations. The error of the loadings is White's (1980) with the correction
-    ``n / (n - coefficients)`` (HC1): volatility and the factors' moves are large together, which the classical error ignores.
+    ``n / (n - coefficients)`` (HC1): volatility and the factors' moves are large together, which the classical one ignores.
     """
     sessions, funds = total_return.shape
     k = factor_moves.shape[1]
@@ -90,24 +93,27 @@ def fit_exposures(
     loadings = np.full((funds, k), np.nan)
     covariance = np.full((funds, k, k), np.nan)
     residual = np.full(funds, np.nan)
-    for j in range(funds):
+
+    def fit(j: int) -> None:
         known = ~np.isnan(y[:, j])
         n = int(known.sum())
         if n < min_observations:
-            continue
+            return
         x = design[known]
         scale = np.sqrt((x * x).sum(axis=0))
         if not (scale > 0).all():
-            continue
+            return
         q, r = np.linalg.qr(x / scale)
         if np.abs(np.diag(r)).min() < 1e-8:
-            continue  # factors that cannot be told apart on these sessions
+            return  # factors that cannot be told apart on these sessions
         inverse = add_up @ (np.linalg.inv(r) / scale[:, None])
         error = y[known, j] - q @ (q.T @ y[known, j])
         score = q * error[:, None]
         loadings[j] = inverse @ (q.T @ y[known, j])
         covariance[j] = inverse @ (score.T @ score) @ inverse.T * (n / (n - float(width)))
         residual[j] = error @ error / (n - float(width))
+
+    over_tasks(fit, funds)
     return Exposures(loadings, covariance, residual)
 
 

@@ -79,7 +79,9 @@ def filter_returns(total_return: np.ndarray, parameters: np.ndarray) -> Filtered
         raise ValueError(f"a parameter of fund {int(np.argwhere(parameters < 0)[0, 1])} is negative")
     if (total_return <= -1).any():
         row, column = np.argwhere(total_return <= -1)[0]
-        raise ValueError(f"the return of session {row}, fund {column} is -100 % or less: a log return needs more")
+        raise ValueError(
+            f"the return of session {row}, fund {column} is -100 % or less: a log return needs more"
+        )
     returns = np.log1p(total_return)
     known = ~np.isnan(returns)
     first = known & (np.cumsum(known, axis=0) <= START)
@@ -88,7 +90,8 @@ def filter_returns(total_return: np.ndarray, parameters: np.ndarray) -> Filtered
     standardised = np.full(returns.shape, np.nan)
     variance = np.full(returns.shape[1], np.nan)
     over_columns(
-        lambda funds: filter_variance(funds, returns, parameters, start, standardised, variance), returns.shape[1]
+        lambda funds: filter_variance(funds, returns, parameters, start, standardised, variance),
+        returns.shape[1],
     )
     return FilteredReturns(standardised, variance)
 
@@ -181,14 +184,22 @@ def simulate_returns(
     """
     n = residuals.shape[1]
     if variance.shape != (n,) or parameters.shape != (4, n):
-        raise ValueError(f"variance ({n},) and parameters (4, {n}) are needed, not {variance.shape}, {parameters.shape}")
+        raise ValueError(
+            f"variance ({n},) and parameters (4, {n}) are needed, not {variance.shape}, {parameters.shape}"
+        )
     if horizon < 1 or paths < 1 or not len(residuals):
-        raise ValueError(f"horizon ({horizon}), paths ({paths}) and rows ({len(residuals)}) must be at least 1")
+        raise ValueError(
+            f"horizon ({horizon}), paths ({paths}) and rows ({len(residuals)}) must be at least 1"
+        )
     missing = np.isnan(residuals)
     partly = missing.any(axis=0) & ~missing.all(axis=0)
     if partly.any():
-        raise ValueError(f"fund {int(np.argmax(partly))} misses some residuals: complete them by joint_residuals")
-    usable = np.flatnonzero(~missing.any(axis=0) & np.isfinite(variance) & np.isfinite(parameters).all(axis=0))
+        raise ValueError(
+            f"fund {int(np.argmax(partly))} misses some residuals: complete them by joint_residuals"
+        )
+    usable = np.flatnonzero(
+        ~missing.any(axis=0) & np.isfinite(variance) & np.isfinite(parameters).all(axis=0)
+    )
     drawn = np.empty((paths, len(usable)))
     z, law = np.ascontiguousarray(residuals[:, usable]), block_law(block_length, circular=False)
     chosen, first = np.ascontiguousarray(parameters[:, usable]), variance[usable]

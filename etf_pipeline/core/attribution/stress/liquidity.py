@@ -99,7 +99,9 @@ def liquidity_stress(
         raise ValueError(f"the portfolio's value must be positive, not {value}")
     wrong = (held > 0) & ~((half_spread >= 0) & (impact >= 0))
     if wrong.any():
-        raise ValueError(f"fund {int(np.argmax(wrong))} is held but its half_spread or impact is NaN or negative")
+        raise ValueError(
+            f"fund {int(np.argmax(wrong))} is held but its half_spread or impact is NaN or negative"
+        )
     volume = np.maximum(np.where(np.isfinite(traded_value), traded_value, 0.0), costs.least_traded_value)
     each = rules.participation * rules.volume_share * volume
     # A billionth of a session's sale is rounding, no session more.

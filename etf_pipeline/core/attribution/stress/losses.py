@@ -1,4 +1,4 @@
-"""Losses of scenarios: by fund, by portfolio and by factor, with intervals. What the factors earned adds up to the return."""
+"""Losses of scenarios: by fund, by portfolio and by factor, with intervals. The factors' parts add up to the return."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_BYTES = 64e6
-"""Largest work array: funds are taken in parcels that keep (N, D) below this."""
+from etf_pipeline.core.attribution.stress.path_loss_kernels import compound
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,7 @@ def path_loss(
         bend = np.where(np.isnan(convexity), 0.0, 0.5 * wanting * (f.sum(axis=0) * repeat) ** 2 / sessions)
     if len(f) == 1:
         return _constant(b, f[0], bend, sessions)
-    parcel = max(1, int(MAX_BYTES / 8 / len(f)))
-    parts = [_varying(b[i : i + parcel], f, bend[i : i + parcel]) for i in range(0, len(b), parcel)]
-    return PathLoss(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+    return _varying(b, f, bend)
 
 
 def _constant(b: np.ndarray, f: np.ndarray, bend: np.ndarray, sessions: int) -> PathLoss:
@@ -97,20 +94,8 @@ def _constant(b: np.ndarray, f: np.ndarray, bend: np.ndarray, sessions: int) -> 
     return PathLoss(total, contribution, sensitivity)
 
 
-def _varying(b: np.ndarray, f: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sessions that differ: total return, contributions and sensitivities."""
-    r = b @ f.T + bend.sum(axis=1)[:, None]
-    lost = r <= -1.0
-    scale = np.ones_like(r)
-    np.divide(-1.0, r, out=scale, where=lost)
-    r[lost] = -1.0
-    value = np.cumprod(1.0 + r, axis=1)
-    start = np.ones_like(value)
-    start[:, 1:] = value[:, :-1]
-    start *= scale
-    contribution = b * (start @ f) + bend * start.sum(axis=1)[:, None]
-    inverse = np.where(lost.any(axis=1)[:, None], 0.0, 1.0 / np.where(lost, 1.0, 1.0 + r))
-    total = value[:, -1] - 1.0
-    sensitivity = inverse @ f
-    sensitivity[np.isnan(total)] = np.nan
-    return total, contribution, sensitivity
+def _varying(b: np.ndarray, f: np.ndarray, bend: np.ndarray) -> PathLoss:
+    """Sessions that differ, fund by fund."""
+    total, contribution, sensitivity = np.empty(len(b)), np.empty(b.shape), np.empty(b.shape)
+    compound(np.ascontiguousarray(b), np.ascontiguousarray(f), bend, total, contribution, sensitivity)
+    return PathLoss(total, contribution, sensitivity)

@@ -89,7 +89,9 @@ def shock_to(factor: str, level: float, now: float) -> float:
         allowed = ", ".join(name for name in FACTORS if name not in RETURNS)
         raise ValueError(f"a level of {factor!r} is no shock: give a move, or one of {allowed}")
     if not (np.isfinite(level) and np.isfinite(now)):
-        raise ValueError(f"{factor} from {now} to {level}: both must be finite; the session has no observation of it")
+        raise ValueError(
+            f"{factor} from {now} to {level}: both must be finite; the session has no observation of it"
+        )
     return max(level - now, 0.0) if factor == "volatility" else level - now
 
 

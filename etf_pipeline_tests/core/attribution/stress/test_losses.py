@@ -42,7 +42,9 @@ def test_spreading_narrows_what_is_the_funds_own_but_not_what_is_common() -> Non
     n = 40
     loading = np.tile([1.0, 0, 0, 0.5, 0, 0], (n, 1))
     same = from_standard_errors(loading, np.zeros((n, 6)), np.full(n, 0.01**2))
-    paths = [hypothetical_path({"equity": -0.2}, 21, COVARIANCE, others=o) for o in ("unchanged", "conditional")]
+    paths = [
+        hypothetical_path({"equity": -0.2}, 21, COVARIANCE, others=o) for o in ("unchanged", "conditional")
+    ]
     losses = fund_losses(same, paths)
     held = portfolio_losses(losses, same, paths, np.full((1, n), 1 / n))
     assert held.log_variance[0, 0] == pytest.approx(losses.log_variance[0, 0] / n)

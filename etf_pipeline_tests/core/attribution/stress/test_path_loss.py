@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from etf_pipeline.core.attribution.stress.factors import per_session
 from etf_pipeline.core.attribution.stress.path_loss import path_loss
+from etf_pipeline.core.attribution.stress.path_loss_kernels import compound
+from etf_pipeline.core.attribution.stress.path_loss_reference import compound_reference
 from etf_pipeline_tests.core.attribution.stress.stress_market import exposures, factor_history
 
 B = exposures(7).loadings
@@ -143,13 +145,19 @@ def test_funds_without_exposures_have_no_loss() -> None:
         )
 
 
-def test_parcels_of_funds_do_not_show(monkeypatch) -> None:
-    from etf_pipeline.core.attribution.stress import path_loss as module
-
-    path = factor_history(50)
-    whole = path_loss(B, path).total_return
-    monkeypatch.setattr(module, "MAX_BYTES", 8 * 50 * 2)
-    np.testing.assert_allclose(path_loss(B, path).total_return, whole, rtol=1e-13)
+def test_the_kernel_equals_its_reference() -> None:
+    rng = np.random.default_rng(2)
+    b = rng.normal(size=(200, 6)) * np.array([1.5, 0.05, 0.05, 0.5, 0.2, 0.001])
+    b[0, 0] = -60.0  # loses everything on some session
+    b[1, 2] = np.nan
+    bend = np.zeros_like(b)
+    bend[:, 1] = rng.normal(0, 1e-5, 200)
+    path = factor_history(400)
+    got = tuple(np.empty(shape) for shape in ((200,), (200, 6), (200, 6)))
+    compound(b, path, bend, *got)
+    assert got[0][0] == -1
+    for fast, plain_result in zip(got, compound_reference(b, path, bend), strict=True):
+        np.testing.assert_allclose(fast, plain_result, rtol=1e-10, atol=1e-12)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -86,4 +86,7 @@ def inverse_covariance(matrix: np.ndarray) -> np.ndarray:
     scale = np.sqrt(np.diag(matrix))
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
     correlation = matrix * np.outer(inverse, inverse)
-    return np.linalg.pinv(correlation, rcond=_FLAT, hermitian=True) * np.outer(inverse, inverse)
+    size, direction = np.linalg.eigh(correlation)
+    told = size > _FLAT * size[-1]
+    root = direction[:, told] / np.sqrt(size[told]) * inverse[:, None]
+    return np.asarray(root @ root.T)

@@ -23,7 +23,7 @@ def own_variance(exposures: Exposures, loss: PathLoss, path: FactorPath) -> np.n
 
 def filled_variance(loadings: np.ndarray, path: FactorPath) -> np.ndarray:
     """Variance (N,) of log returns from factors that were not observed or not named: common to all funds."""
-    return path.turbulence * np.maximum(np.einsum("nk,kl,nl->n", loadings, path.uncertainty, loadings), 0.0)
+    return path.turbulence * np.maximum(((loadings @ path.uncertainty) * loadings).sum(axis=1), 0.0)
 
 
 def interval(

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from etf_pipeline.core.attribution.stress.coverage import coverage, pretend_not_alive
-from etf_pipeline.core.attribution.stress.factors import factor_moves
+from etf_pipeline.core.attribution.stress.exposures import fit_exposures
+from etf_pipeline.core.attribution.stress.factors import FACTORS, factor_moves
+from etf_pipeline.core.attribution.stress.losses import fund_losses
 from etf_pipeline.core.attribution.stress.replay import realised_returns, window_rows
+from etf_pipeline.core.attribution.stress.scenario_set import replay_paths
 from etf_pipeline.core.market.calendar import exchange_sessions
 from etf_pipeline.core.market.panel import from_long
 from etf_pipeline.core.market.returns import total_return
@@ -145,3 +148,31 @@ def test_coverage_of_asx_funds_lagging_new_york(asx) -> None:
     assert (plain.covered > np.array(LEVELS)).all()
     np.testing.assert_allclose(calibrated.covered, LEVELS, atol=0.04)
     assert abs(plain.bias) < 0.01
+
+
+def test_the_dot_com_crash_of_funds_that_did_not_exist(request, us) -> None:
+    """Funds of today in 2000..2002, without a currency series: the market fund fell as the market did."""
+    root = request.getfixturevalue("market_data")
+    panel, total, one_session, _, moves = us
+    tickers = list(panel.tickers)
+    recent = np.arange(len(panel.sessions)) >= len(panel.sessions) - 1500
+    exposures = fit_exposures(np.where(one_session, total, np.nan), moves, recent)
+    covariance = np.cov(moves[recent & ~np.isnan(moves).any(axis=1)].T)
+    days = exchange_sessions("us", "1999-12-31", "2003-01-31")
+    levels = factor_levels(root, pd.DatetimeIndex(days))
+    assert np.isnan(levels[:, FACTORS.index("currency")]).all()
+    replay = REPLAYS["dot_com"]
+    dates = {"dot_com": (np.datetime64(replay.start), np.datetime64(replay.end))}
+    paths, left_out = replay_paths(dates, days, factor_moves(levels), covariance, len(days) - 1)
+    assert not left_out
+    path = paths[0].path
+    assert path.uncertainty[3, 3] > 0
+    losses = fund_losses(exposures, [path])
+    spy, qqq, bonds = (losses.total_return[0, tickers.index(t)] for t in ("SPY", "QQQ", "IEF"))
+    rows = slice(*np.searchsorted(days, dates["dot_com"]))
+    market = levels[rows.stop, 0] / levels[rows.start, 0] - 1
+    assert spy == pytest.approx(market, abs=0.06)
+    # The S&P 500 returned -47.4 % with dividends; the interval holds it.
+    assert losses.low[0, 0, tickers.index("SPY")] < -0.474 < losses.high[0, 0, tickers.index("SPY")]
+    assert qqq < spy
+    assert bonds > 0

@@ -20,7 +20,7 @@ from etf_pipeline.core.attribution.stress.filtered_simulation_reference import (
 )
 from etf_pipeline.core.parallel import set_workers, workers
 
-GJR = np.array([[2e-6, 1e-6, 3e-6], [0.05, 0.02, 0.08], [0.08, 0.1, 0.0], [0.88, 0.9, 0.88]])
+GJR = np.array([[2e-6, 1e-6, 3e-6], [0.05, 0.02, 0.08], [0.08, 0.1, 0.04], [0.88, 0.9, 0.88]])
 
 
 def history(sessions: int = 600, seed: int = 0) -> np.ndarray:

@@ -4,11 +4,12 @@ Measured on the shipped replays, exposures from before each window, share of ret
 
 * 156 US funds, 9 windows, 1,155 comparisons: residuals of quiet years alone 0.59 and 0.76; with ``turbulence`` 0.84 and
   0.94; calibrated by the other windows 0.79 and 0.94.
-* 253 ASX funds, factors of New York the night before, 8 windows, 902 comparisons: 0.62 and 0.81; with turbulence and the lead
-  of ``lags=(-1, 0)`` 0.93 and 0.98, too wide; calibrated 0.79 and 0.95. Without that lead losses are predicted 2.5 points too
-  small, with it 0.1.
+* 253 ASX funds, factors of New York the night before, 8 windows, 902 comparisons: 0.62 and 0.81; with turbulence and
+  ``lags=(-1, 0)`` 0.93 and 0.98, too wide; calibrated 0.79 and 0.95. Without that lead losses are predicted 2.4 points too
+  small on average, with it 0.1.
 
-Groups differ: intervals of cash funds hold in 6 of 10 cases, for no carry is predicted; those of ASX share funds are too wide.
+Groups differ: intervals of cash funds hold in 6 to 8 of 10 cases, for no carry is predicted; those of ASX share funds are
+too wide.
 """
 
 from __future__ import annotations

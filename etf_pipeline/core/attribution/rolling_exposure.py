@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.attribution.rolling_exposure_kernels import (
-    NO_VINTAGE,
     TOO_FEW,
     outer_products,
     rolling_regression,
@@ -179,6 +178,3 @@ def _check(
         raise ValueError(f"vintage {vintage.shape} must be ({len(excess_return)},), one a session")
     if len(vintage) and not -1 <= vintage.min() <= vintage.max() < vintages:
         raise ValueError(f"vintage must lie in -1..{vintages - 1}, the tables given")
-
-
-__all__ = ["NO_VINTAGE", "REASONS", "RollingExposure", "factor_table", "rolling_exposure"]

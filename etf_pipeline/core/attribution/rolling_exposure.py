@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.attribution.rolling_exposure_kernels import (
-    NO_VINTAGE,
     TOO_FEW,
     outer_products,
     rolling_regression,
+    shared_parts,
 )
 from etf_pipeline.core.market.rolling import sessions_since
 from etf_pipeline.core.parallel import over_columns
@@ -102,6 +102,22 @@ def rolling_exposure(
     known = ~np.isnan(table).any(axis=3)
     products = np.zeros((*known.shape, (count + 1) * (count + 2) // 2))
     outer_products(table, known, products)
+    usual = int(
+        np.argmax(np.bincount(span.ravel(), minlength=longest + 1)[1:])
+    )  # the span most returns have, less 1
+    shares = ((span == 0) | (span == usual + 1)).all(axis=1)
+    parts = np.full((sessions, 2 + 2 * count + count * count), np.nan)
+    sound = np.zeros(sessions, dtype=bool)
+    shared_parts(
+        np.ascontiguousarray(products[:, usual]),
+        np.ascontiguousarray(known[:, usual]),
+        chosen,
+        count,
+        window,
+        max_variance_inflation,
+        parts,
+        sound,
+    )
     shape = y.shape
     slopes, errors = np.full((*shape, count), np.nan), np.full((*shape, count), np.nan)
     single = np.full((4, *shape), np.nan)
@@ -110,7 +126,7 @@ def rolling_exposure(
 
     def work(funds: np.ndarray) -> None:
         rolling_regression(
-            funds, y, span, serves, products, known, chosen, count, window, min_observations,
+            funds, y, span, serves, products, known, chosen, parts, sound, shares, count, window, min_observations,
             max_variance_inflation, slopes, errors, single, observations, reason,
         )  # fmt: skip
 
@@ -162,6 +178,3 @@ def _check(
         raise ValueError(f"vintage {vintage.shape} must be ({len(excess_return)},), one a session")
     if len(vintage) and not -1 <= vintage.min() <= vintage.max() < vintages:
         raise ValueError(f"vintage must lie in -1..{vintages - 1}, the tables given")
-
-
-__all__ = ["NO_VINTAGE", "REASONS", "RollingExposure", "factor_table", "rolling_exposure"]

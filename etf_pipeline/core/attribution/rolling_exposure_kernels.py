@@ -49,6 +49,56 @@ def _add(sums: np.ndarray, shared: np.ndarray, y: float, width: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def shared_parts(
+    products: np.ndarray,
+    known: np.ndarray,
+    vintage: np.ndarray,
+    count: int,
+    window: int,
+    max_variance_inflation: float,
+    parts: np.ndarray,
+    sound: np.ndarray,
+) -> None:
+    """The factors' part of the regression for a fund that misses no session of the window, once for all such funds.
+
+    ``products`` (V, S, ...) and ``known`` (V, S) are those of one span; ``parts`` (S, 2 + 2K + K K), ``sound`` (S,).
+    The sums are made in the order of ``rolling_regression``, so that a fund's own would be the same, bit for bit.
+    """
+    common = products.shape[2]
+    head = np.empty(common)
+    total = np.empty(common)
+    tail = np.empty((window + 1, common))
+    factor = np.empty((count, count))
+    inverse = np.empty((count, count))
+    head[:] = 0.0
+    tail[:] = 0.0
+    for t in range(len(vintage)):
+        place = t % window
+        begin = t - place
+        v = vintage[t]
+        if v < 0:
+            continue
+        if place == 0 or t == 0 or vintage[t - 1] != v:
+            head[:] = 0.0
+            tail[window, :] = 0.0
+            for k in range(window - 1, -1, -1):
+                s = begin - window + k
+                tail[k] = tail[k + 1]
+                if s >= 0 and known[v, s]:
+                    tail[k] += products[v, s]
+            for s in range(begin, t):
+                if known[v, s]:
+                    head += products[v, s]
+        if known[v, t]:
+            head += products[v, t]
+        for i in range(common):
+            total[i] = head[i] + tail[place + 1, i]
+        parts[t, 0] = total[0]
+        if total[0] >= count + 2:
+            sound[t] = factor_part(total, count, max_variance_inflation, factor, inverse, parts[t])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def rolling_regression(
     funds: np.ndarray,
     y: np.ndarray,
@@ -57,6 +107,9 @@ def rolling_regression(
     products: np.ndarray,
     known: np.ndarray,
     vintage: np.ndarray,
+    parts: np.ndarray,
+    sound: np.ndarray,
+    shares: np.ndarray,
     count: int,
     window: int,
     min_observations: int,
@@ -69,8 +122,9 @@ def rolling_regression(
 ) -> None:
     """Sums of the current block so far (head) plus those of the previous block's tail, then the regression.
 
-    ``span`` (N, S) picks the row of factors a return is paired with, 0 where it takes no part. ``single`` is
-    (4, N, S): constant, its error, R squared, residual variance. A change of vintage sums both blocks afresh.
+    ``span`` (N, S) picks the row of factors a return is paired with, 0 where it takes no part. ``parts`` and ``sound`` are
+    those of ``shared_parts``, ``shares`` (N,) the funds whose returns all have its span. ``single`` is (4, N, S):
+    constant, its error, R squared, residual variance. A change of vintage sums both blocks afresh.
     """
     rows = y.shape[1]
     common = products.shape[3]
@@ -79,10 +133,9 @@ def rolling_regression(
     head = np.empty(size)
     total = np.empty(size)
     tail = np.empty((window + 1, size))  # tail[k]: rows k.. of the previous block
-    mean = np.empty(count)
     inverse = np.empty((count, count))
     factor = np.empty((count, count))
-    scale = np.empty(count)
+    own = np.empty(parts.shape[1])
     for j in funds:
         head[:] = 0.0
         tail[:] = 0.0
@@ -121,37 +174,40 @@ def rolling_regression(
                 continue
             for i in range(size):
                 total[i] = head[i] + tail[place + 1, i]
-            if not _solve(
-                total, count, max_variance_inflation, mean, scale, factor, inverse, slopes[j, t], errors[j, t],
-                single[:, j, t],
-            ):  # fmt: skip
+            if shares[j] and n == parts[t, 0]:
+                part = parts[t]
+                good = sound[t]
+            else:
+                part = own
+                good = factor_part(total, count, max_variance_inflation, factor, inverse, own)
+            if not good:
                 reason[j, t] = COLLINEAR
                 continue
+            _fund_part(total, part, count, slopes[j, t], errors[j, t], single[:, j, t])
             reason[j, t] = ESTIMATED
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solve(
+def factor_part(
     total: np.ndarray,
     count: int,
     max_variance_inflation: float,
-    mean: np.ndarray,
-    scale: np.ndarray,
     factor: np.ndarray,
     inverse: np.ndarray,
-    slopes: np.ndarray,
-    errors: np.ndarray,
-    single: np.ndarray,
+    part: np.ndarray,
 ) -> bool:
-    """The regression from its sums, on the factors' correlation matrix; False where that is (nearly) singular.
+    """What of the regression does not depend on the fund; False where the factors are (nearly) collinear.
 
-    With L the Cholesky factor of the correlations and ``L^-1`` written out, a factor's variance inflation is the
-    squared length of its column in ``L^-1``.
+    ``part`` receives the observations n, ``mean' Sxx^-1 mean``, K means, K roots of the diagonal of ``Sxx^-1``, and a lower
+    triangle L (K, K) with ``L' L = Sxx^-1``. The Cholesky factor is that of the factors' correlations: a factor's variance
+    inflation is the squared length of its column in that factor's inverse.
     """
     n = total[0]
-    width = count + 1
-    common = width * (width + 1) // 2
-    place = width
+    part[0] = n
+    mean = part[2 : 2 + count]
+    root = part[2 + count : 2 + 2 * count]
+    lower = part[2 + 2 * count :].reshape(count, count)
+    place = count + 1
     for a in range(count):
         mean[a] = total[1 + a] / n
     for a in range(count):
@@ -160,52 +216,74 @@ def _solve(
             if a == b:
                 if not factor[a, a] > FLAT * total[place]:
                     return False
-                scale[a] = 1.0 / np.sqrt(factor[a, a])
+                root[a] = 1.0 / np.sqrt(factor[a, a])
             place += 1
     for a in range(count):
         for b in range(a):
-            factor[a, b] *= scale[a] * scale[b]
+            factor[a, b] *= root[a] * root[b]
         factor[a, a] = 1.0
     if not inverse_cholesky(factor, inverse, count):
         return False
-    sum_y = total[common]
-    raw_yy = total[common + width]
-    syy = raw_yy - sum_y * sum_y / n
-    explained = 0.0
     offset = 0.0
-    for a in range(count):  # errors holds L^-1 c for the moment
-        projected = 0.0
+    for a in range(count):
         centre = 0.0
         for b in range(a + 1):
-            part = inverse[a, b] * scale[b]
-            projected += part * (total[common + 1 + b] - mean[b] * sum_y)
-            centre += part * mean[b]
-        errors[a] = projected
-        explained += projected * projected
+            lower[a, b] = inverse[a, b] * root[b]
+            centre += lower[a, b] * mean[b]
         offset += centre * centre
-    constant = sum_y / n
-    for a in range(count):
-        slope = 0.0
-        for b in range(a, count):
-            slope += inverse[b, a] * errors[b]
-        slopes[a] = slope * scale[a]
-        constant -= slopes[a] * mean[a]
-    residual = max(syy - explained, 0.0) / (n - count - 1.0)
+    part[1] = offset
     for a in range(count):
         inflation = 0.0
         for b in range(a, count):
             inflation += inverse[b, a] * inverse[b, a]
         if inflation > max_variance_inflation:
-            slopes[:] = np.nan
-            errors[:] = np.nan
             return False
-        errors[a] = np.sqrt(residual * inflation) * scale[a]
+        root[a] *= np.sqrt(inflation)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fund_part(
+    total: np.ndarray,
+    part: np.ndarray,
+    count: int,
+    slopes: np.ndarray,
+    errors: np.ndarray,
+    single: np.ndarray,
+) -> None:
+    """The regression from the fund's sums and the factors' part."""
+    n = part[0]
+    mean = part[2 : 2 + count]
+    root = part[2 + count : 2 + 2 * count]
+    lower = part[2 + 2 * count :].reshape(count, count)
+    width = count + 1
+    common = width * (width + 1) // 2
+    sum_y = total[common]
+    raw_yy = total[common + width]
+    syy = raw_yy - sum_y * sum_y / n
+    explained = 0.0
+    for a in range(count):
+        slopes[a] = 0.0
+        errors[a] = total[common + 1 + a] - mean[a] * sum_y  # for the moment
+    for a in range(count):
+        projected = 0.0
+        for b in range(a + 1):
+            projected += lower[a, b] * errors[b]
+        for b in range(a + 1):
+            slopes[b] += lower[a, b] * projected
+        explained += projected * projected
+    constant = sum_y / n
+    for a in range(count):
+        constant -= slopes[a] * mean[a]
+    residual = max(syy - explained, 0.0) / (n - count - 1.0)
+    deviation = np.sqrt(residual)
+    for a in range(count):
+        errors[a] = deviation * root[a]
     single[0] = constant
-    single[1] = np.sqrt(residual * (1.0 / n + offset))
+    single[1] = deviation * np.sqrt(1.0 / n + part[1])
     if syy > FLAT * raw_yy:
         single[2] = min(1.0, max(explained / syy, 0.0))
     single[3] = residual
-    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

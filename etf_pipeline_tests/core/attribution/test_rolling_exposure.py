@@ -111,6 +111,20 @@ def test_a_cut_and_the_number_of_workers_change_nothing():
         np.testing.assert_array_equal(values, three[name])
 
 
+def test_what_funds_share_is_what_each_would_compute():
+    y, spanned, f = factor_market(13, hole=0.0)
+    table = np.stack([f, np.vstack([np.full((1, 3), np.nan), f[1:] + f[:-1]])])
+    together = rolling_exposure(y, spanned, table, window=60, min_observations=30)
+    spanned[-1] = 2  # one return of another span, and each fund computes its factors' part itself
+    alone = rolling_exposure(y, spanned, table, window=60, min_observations=30)
+    for name in NAMES:
+        expected = getattr(together, name)[:-1]
+        np.testing.assert_array_equal(getattr(alone, name)[:-1], expected, err_msg=name)
+    last = window_regression(y[:, 0], spanned[:, 0], table, len(y) - 1, window=60)
+    assert last.observations == together.observations[-1, 0]
+    np.testing.assert_allclose(alone.loading[-1, 0], last.loading, rtol=1e-10)
+
+
 def test_an_estimate_stands_for_some_sessions_without_a_bar():
     y, spanned, f = factor_market(12, hole=0.0)
     y[300:, 1], spanned[300:, 1] = np.nan, 0

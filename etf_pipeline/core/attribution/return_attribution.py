@@ -13,7 +13,7 @@ class ReturnAttribution:
     """Contributions to a portfolio's return; all (S,) or (S, K) float64, fractions of the value at the close before.
 
     Row t explains the return from the close of t - 1 to that of t; row 0 is NaN. Of each row
-    ``factor.sum() + alpha + specific + risk_free + currency + unexplained + items + other`` is ``portfolio_return``.
+    ``factor.sum() + alpha + specific + risk_free + translation + unexplained + items + other`` is ``portfolio_return``.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class ReturnAttribution:
     alpha : weights times the constants: what the regressions expected beyond the factors.
     specific : what the funds returned beyond all of that (selection).
     risk_free : weights times the risk-free rate of the factors' currency.
-    currency : of funds whose return was converted into it: their return in their own currency less that in the factors'.
+    translation : of funds whose return was converted into it: their return in their own currency less that in the factors'.
     unexplained : return of funds held without exposures or on sessions without factors.
     items : what the caller knows of: costs, interest on cash, trading after the close.
     other : what is left of the portfolio's return.
@@ -35,7 +35,7 @@ class ReturnAttribution:
     alpha: np.ndarray
     specific: np.ndarray
     risk_free: np.ndarray
-    currency: np.ndarray
+    translation: np.ndarray
     unexplained: np.ndarray
     items: dict[str, np.ndarray]
     other: np.ndarray
@@ -54,7 +54,7 @@ class ReturnAttribution:
             raise ValueError(f"{len(factor_names)} factor_names for {self.factor.shape[1]} factors")
         rest = {
             name: getattr(self, name)
-            for name in ("alpha", "specific", "risk_free", "currency", "unexplained", "other")
+            for name in ("alpha", "specific", "risk_free", "translation", "unexplained", "other")
         }
         parts = dict(zip(factor_names, self.factor.T, strict=True)) | rest | self.items
         if len(parts) != len(factor_names) + len(rest) + len(self.items):
@@ -147,7 +147,7 @@ def attribute_return(
         alpha=full[1],
         specific=full[2],
         risk_free=full[3],
-        currency=full[4],
+        translation=full[4],
         unexplained=full[5],
         items={name: np.concatenate([first, values[1:]]) for name, values in given.items()},
         other=np.concatenate([first, portfolio_return[1:] - explained_sum]),

@@ -65,6 +65,7 @@ def factor_exposures(
         & exposure["is_main"]
         & (exposure["span"] == "rolling")
     ]
+    medians = newest.groupby(["model", "factor"])[["loading", "t_value", "r_squared"]].median()
     yield dg.Output(
         exposure,
         "factor_exposure",
@@ -72,11 +73,9 @@ def factor_exposures(
             "simulated": pipeline.source.simulated,
             "cash_rate": cash,
             "models": ", ".join(one.model.name for one in models),
-            "newest": dg.MetadataValue.md(
-                markdown_table(newest.groupby(["model", "factor"])[["loading", "t_value", "r_squared"]].median().reset_index())
-            ),
+            "newest": dg.MetadataValue.md(markdown_table(medians.reset_index())),
         },
-    )  # fmt: skip
+    )
     yield dg.Output(together(wide, "attribution.rolling_exposure"), "rolling_exposure")
 
 
@@ -156,7 +155,8 @@ def style_weights(
     """Find the mix of asset classes that each multi-asset fund has moved like over the year."""
     panel, settings = return_panel(returns, sessions), pipeline.settings.attribution
     index, names, _ = read_classes(pipeline.warehouse, panel.tickers)
-    member = from_long_column(universe, "is_member", panel.sessions, panel.tickers) == 1.0
+    quoted = universe[universe["ticker"].isin(panel.tickers)]
+    member = from_long_column(quoted, "is_member", panel.sessions, panel.tickers) == 1.0
     styles, level = _styles(panel, member, index, names, pipeline)
     ends = every(panel.sessions, 3)
     frames = []

@@ -11,6 +11,7 @@ from etf_pipeline.core.attribution.explained import LONGEST_SPAN, Explained, exp
 from etf_pipeline.core.attribution.factor_models import FRENCH_FACTORS, FactorModel
 from etf_pipeline.core.attribution.house_factors import house_factors, level_on_sessions
 from etf_pipeline.core.attribution.vintage_factors import vintage_factors
+from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.resources import Pipeline
 from etf_pipeline.factor_models_file import read_factor_models
 from etf_pipeline.storage.contracts.factors import CONSTRUCTION_FACTORS
@@ -26,7 +27,10 @@ SERIES = {
 }
 """What a house factor needs, and the reference series that may be it, the first held is; all are New York's."""
 SIMULATED = "simulated_six"
-_OLD_RATE_DAYS = 100
+CLASSIC = "us_three"
+"""Beside the six factors of American shares: its vintages reach back furthest."""
+PORTFOLIO_MODEL = {"asx": "developed_six", "us": "us_six"}
+"""The published model that accounts are explained by, beside the house's."""
 
 
 class Reference:
@@ -70,47 +74,57 @@ def factor_models(
     -------
     models; for each by name (N,) bool, the funds whose main model it is; where the cash rate is from.
     """
-    settings = pipeline.settings
-    shipped = read_factor_models()
+    market = pipeline.settings.market
+    library = Library(pipeline, panel)
     index, names, _ = read_classes(pipeline.warehouse, panel.tickers)
-    vintages = read_factor_vintages(pipeline.warehouse, "daily")
-    reference = Reference(pipeline, panel.sessions)
-    wanted: dict[str, tuple[FactorModel, np.ndarray]] = {}
+    wanted: dict[str, np.ndarray] = {}
     main = {"house": np.ones(len(panel.tickers), dtype=bool)}
-
-    def add(model: FactorModel, funds: np.ndarray) -> None:
-        before = wanted.get(model.name)
-        wanted[model.name] = (model, funds if before is None else before[1] | funds)
-
     for number, name in enumerate(names):
-        own = index == number
-        model = shipped.main_model(settings.market, str(name))
-        if model.name == "house":
-            continue
-        if pipeline.source.simulated:
+        chosen = library.shipped.main_model(market, str(name)).name
+        if chosen != "house":
+            for key in (chosen, CLASSIC) if chosen == "us_six" and not library.simulated else (chosen,):
+                wanted[key] = wanted.get(key, False) | (index == number)
+    made = {name: library.published(name, np.flatnonzero(funds)) for name, funds in wanted.items()}
+    found = [one for one in made.values() if one is not None]
+    for name, one in made.items():
+        if one is not None and name != CLASSIC:
+            main[one.model.name] = main.get(one.model.name, False) | wanted[name]
+            main["house"] = main["house"] & ~wanted[name]
+    return [library.house(), *found], main, library.cash
+
+
+class Library:
+    """The shipped models on one market's sessions and funds."""
+
+    def __init__(self, pipeline: Pipeline, panel: ReturnPanel) -> None:
+        self.shipped = read_factor_models()
+        self.simulated = pipeline.source.simulated
+        self.reference = Reference(pipeline, panel.sessions)
+        self._pipeline, self._panel = pipeline, panel
+        self._vintages = read_factor_vintages(pipeline.warehouse, "daily")
+        self._risk_free: np.ndarray | None = None
+        self.cash = ""
+        home = self.published(PORTFOLIO_MODEL[pipeline.settings.market], np.array([], dtype=np.int64))
+        if home is not None and home.model.currency in (HOME_CURRENCY[pipeline.settings.market], "local"):
+            self._risk_free = 100.0 * SESSIONS_A_YEAR * home.single.risk_free[0]
+
+    def published(self, name: str, funds: np.ndarray) -> Explained | None:
+        """A model of published factors for the funds; None where the raw tier does not hold its factors."""
+        model = self.shipped.models[name]
+        if self.simulated:
             model = _of_simulation(model)
-        add(model, own)
-        if model.name == "us_six":
-            # The classic, beside it: its vintages reach back furthest.
-            add(shipped.models["us_three"], own)
-    made = []
-    risk_free: np.ndarray | None = None
-    for model, funds in wanted.values():
         try:
-            one = _published(pipeline, panel, model, np.flatnonzero(funds), vintages, reference)
+            return _published(self._pipeline, self._panel, model, funds, self._vintages, self.reference)
         except NoFactorsError:
-            continue
-        made.append(one)
-        if model.currency in (HOME_CURRENCY[settings.market], "local") and risk_free is None:
-            risk_free = 100.0 * 252.0 * one.single.risk_free[0]
-        if model.name != "us_three":
-            main[model.name] = funds
-            main["house"] = main["house"] & ~funds
-    own = shipped.models["house"]
-    if pipeline.source.simulated:
-        own = _on_the_day(own)
-    house, cash = _house(pipeline, panel, own, reference, risk_free)
-    return [house, *made], main, cash
+            return None
+
+    def house(self) -> Explained:
+        """The house's own model, for all funds."""
+        model = self.shipped.models["house"]
+        if self.simulated:
+            model = _on_the_day(model)
+        made, self.cash = _house(self._pipeline, self._panel, model, self.reference, self._risk_free)
+        return made
 
 
 def _of_simulation(model: FactorModel) -> FactorModel:

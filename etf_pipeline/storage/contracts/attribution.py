@@ -222,6 +222,9 @@ ATTRIBUTION_CONTRACTS = (
                 optional(f"from_{name}", f"part of the return that {name} brings; they sum to it", "fraction")
                 for name in STRESS_FACTORS
             ),
+            optional(
+                "served_return", "the same, funds that lived through a replay by their own prices", "fraction"
+            ),
             Column(
                 "covered_weight",
                 "DOUBLE",
@@ -253,28 +256,42 @@ ATTRIBUTION_CONTRACTS = (
     ),
     Contract(
         "attribution.portfolio_fragility",
-        "Diversification that fails and markets that dry up: volatility with all correlations at one, "
-        "days and cost to sell.",
-        "one row a strategy and month's end",
+        "Diversification that fails: the accounts' volatility and loss with all correlations at one.",
+        "one row a strategy, month's end and scenario",
         (
             STRATEGY,
             session(MONTH_END),
+            Column("scenario", "VARCHAR", "see reference/stress_scenarios.toml"),
             optional("volatility_annualised", "as exposures have it", VOLATILITY),
             optional(
                 "volatility_same_sign_annualised", "every fund fully with or against the account", VOLATILITY
             ),
             optional("volatility_worst_annualised", "all positions lose at once", VOLATILITY),
             optional("diversification", "volatility over the worst; 1 for none", "0-1"),
-            optional("loss", "99 %, 21 sessions, normal", "fraction"),
+            optional("loss", "at the scenario's confidence and horizon, normal", "fraction"),
             optional("loss_worst", "the same with all correlations at one", "fraction"),
-            optional("days_to_sell_all", "in the dry market", "sessions"),
+            Column("covered_weight", "DOUBLE", "share of what is held that has exposures", "0-1"),
+        ),
+        ("strategy", "session", "scenario"),
+        allow_empty=True,
+    ),
+    Contract(
+        "attribution.liquidity_stress",
+        "What it takes to sell an account in a market that has dried up.",
+        "one row a strategy, month's end, scenario and size of the account",
+        (
+            STRATEGY,
+            session(MONTH_END),
+            Column("scenario", "VARCHAR", "see reference/stress_scenarios.toml"),
+            Column("capital", "DOUBLE", "of the account, held in the same parts", "quote currency"),
+            optional("days_to_sell_all", "until the last position is gone", "sessions"),
             *(
-                optional(f"share_sold_{day}", f"of the value, after {day} sessions of the dry market", "0-1")
+                optional(f"share_sold_{day}", f"of the value, after {day} sessions", "0-1")
                 for day in (1, 5, 20)
             ),
-            optional("cost_to_sell", "half spread and impact of the dry market", "fraction of the account"),
+            optional("cost_to_sell", "half spread and impact", "fraction of the account"),
         ),
-        ("strategy", "session"),
+        ("strategy", "session", "scenario", "capital"),
         allow_empty=True,
     ),
     Contract(

@@ -85,7 +85,7 @@ def test_hand_computed():
     assert found.alpha[1] == pytest.approx(0.001)
     assert found.specific[1] == pytest.approx(0.5 * (0.025 - 0.002))  # the factors cancel: 0.01 - 0.01
     assert found.risk_free[1] == pytest.approx(0.0005)
-    assert found.currency[1] == pytest.approx(0.5 * (0.03 - 0.025 - 0.001))
+    assert found.translation[1] == pytest.approx(0.5 * (0.03 - 0.025 - 0.001))
     assert found.unexplained[1] == pytest.approx(0.3 * 0.01)  # its excess return is unknown
     assert found.unexplained_weight[1] == pytest.approx(0.3)
     assert found.weight_without_return[1] == pytest.approx(0.2)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etf_pipeline.core.attribution.stress.exposures_kernels import fit_windows
 from etf_pipeline.core.attribution.stress.factors import FACTORS
-from etf_pipeline.core.parallel import over_tasks
+from etf_pipeline.core.parallel import over_columns
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def fit_exposures(
     Parameters
     ----------
     total_return : (S, N) float64, simple returns of one session; NaN otherwise.
-    factor_moves : (S, K) float64, of the same sessions as the funds see them; NaN where unknown.
+    factor_moves : (S, K) float64, of the same sessions as the funds see them; NaN where unknown. A factor that stands still
+        throughout (0: no such series) has the loading 0.
     use : (S,) bool, sessions that may be used. Which these are is the caller's: an exposure of session T uses sessions
         up to T only.
     min_observations : sessions with a return and all factors, more than the coefficients.
@@ -77,47 +79,45 @@ def fit_exposures(
     Exposures; NaN for funds with fewer observations. The error of the loadings is White's (1980) with the correction
     ``n / (n - coefficients)`` (HC1): volatility and the factors' moves are large together, which the classical one ignores.
     """
-    sessions, funds = total_return.shape
-    k = factor_moves.shape[1]
-    width = 1 + k * len(lags)
-    if factor_moves.shape[0] != sessions or use.shape != (sessions,):
-        raise ValueError(f"{sessions} sessions of returns, {len(factor_moves)} of factors, {len(use)} of use")
-    if min_observations <= width or not lags:
-        raise ValueError(f"min_observations must exceed the {width} coefficients, not {min_observations}")
-    used = np.where(use[:, None], factor_moves, np.nan)
-    lagged = np.hstack([_shifted(used, lag) for lag in lags])
-    rows = use & ~np.isnan(lagged).any(axis=1)
-    design = np.column_stack([np.ones(int(rows.sum())), lagged[rows]])
-    add_up = np.hstack([np.zeros((k, 1)), np.tile(np.eye(k), len(lags))])
-    y = total_return[rows]
-    loadings = np.full((funds, k), np.nan)
-    covariance = np.full((funds, k, k), np.nan)
-    residual = np.full(funds, np.nan)
-
-    def fit(j: int) -> None:
-        known = ~np.isnan(y[:, j])
-        n = int(known.sum())
-        if n < min_observations:
-            return
-        x = design[known]
-        scale = np.sqrt((x * x).sum(axis=0))
-        if not (scale > 0).all():
-            return
-        q, r = np.linalg.qr(x / scale)
-        if np.abs(np.diag(r)).min() < 1e-8:
-            return  # factors that cannot be told apart on these sessions
-        inverse = add_up @ (np.linalg.inv(r) / scale[:, None])
-        error = y[known, j] - q @ (q.T @ y[known, j])
-        score = q * error[:, None]
-        loadings[j] = inverse @ (q.T @ y[known, j])
-        covariance[j] = inverse @ (score.T @ score) @ inverse.T * (n / (n - float(width)))
-        residual[j] = error @ error / (n - float(width))
-
-    over_tasks(fit, funds)
-    return Exposures(loadings, covariance, residual)
+    _check(total_return, factor_moves, min_observations, lags)
+    if use.shape != (len(total_return),):
+        raise ValueError(f"{len(total_return)} sessions of returns beside {len(use)} of use")
+    design = _design(np.where(use[:, None], factor_moves, np.nan), lags)
+    design[~use] = np.nan
+    ends = np.array([len(total_return) - 1])
+    loadings, covariance, residual = _fit(
+        total_return, design, factor_moves.shape[1], ends, len(total_return), min_observations, lags
+    )
+    return Exposures(loadings[0], covariance[0], residual[0])
 
 
-def _shifted(values: np.ndarray, lag: int) -> np.ndarray:
+def exposures_at(
+    total_return: np.ndarray,
+    factor_moves: np.ndarray,
+    ends: np.ndarray,
+    *,
+    window: int = 1260,
+    min_observations: int = 126,
+    lags: tuple[int, ...] = (0,),
+) -> list[Exposures]:
+    """``fit_exposures`` on the last ``window`` sessions up to each of the rows ``ends``, for which nothing later is read.
+
+    Parameters
+    ----------
+    ends : (R,) int, rows. The rest as ``fit_exposures`` takes it.
+
+    Returns
+    -------
+    R Exposures.
+    """
+    _check(total_return, factor_moves, min_observations, lags)
+    found = _fit(
+        total_return, _design(factor_moves, lags), factor_moves.shape[1], ends, window, min_observations, lags
+    )
+    return [Exposures(*one) for one in zip(*found, strict=True)]
+
+
+def shifted(values: np.ndarray, lag: int) -> np.ndarray:
     """Row t holds row ``t - lag``; NaN beyond the ends."""
     out = np.full_like(values, np.nan)
     if lag >= 0:
@@ -125,3 +125,58 @@ def _shifted(values: np.ndarray, lag: int) -> np.ndarray:
     else:
         out[:lag] = values[-lag:]
     return out
+
+
+def _check(
+    total_return: np.ndarray, factor_moves: np.ndarray, min_observations: int, lags: tuple[int, ...]
+) -> None:
+    width = 1 + factor_moves.shape[1] * len(lags)
+    if len(factor_moves) != len(total_return):
+        raise ValueError(f"{len(total_return)} sessions of returns, {len(factor_moves)} of factors")
+    if min_observations <= width or not lags:
+        raise ValueError(f"min_observations must exceed the {width} coefficients, not {min_observations}")
+
+
+def _design(factor_moves: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
+    """(S, 1 + K L): a constant, and the factors of each lag."""
+    return np.hstack([np.ones((len(factor_moves), 1)), *(shifted(factor_moves, lag) for lag in lags)])
+
+
+def _fit(
+    total_return: np.ndarray,
+    design: np.ndarray,
+    count: int,
+    ends: np.ndarray,
+    window: int,
+    min_observations: int,
+    lags: tuple[int, ...],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Loadings (R, N, K), their covariances (R, N, K, K) and residual variances (R, N)."""
+    funds, rows = total_return.shape[1], len(ends)
+    loadings = np.full((rows, funds, count), np.nan)
+    covariance = np.full((rows, funds, count, count), np.nan)
+    residual = np.full((rows, funds), np.nan)
+    returns, x = np.ascontiguousarray(total_return.T), np.ascontiguousarray(design)
+    usable = ~np.isnan(x).any(axis=1)
+    # A lead reaches beyond the session it belongs to, a lag before the window's first.
+    head, tail = max(0, *lags), max(0, *(-lag for lag in lags))
+    at = np.asarray(ends, dtype=np.int64)
+
+    def work(columns: np.ndarray) -> None:
+        fit_windows(
+            columns,
+            returns,
+            x,
+            usable,
+            at,
+            window,
+            head,
+            tail,
+            min_observations,
+            loadings,
+            covariance,
+            residual,
+        )
+
+    over_columns(work, funds)
+    return loadings, covariance, residual

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from etf_pipeline.core.attribution.stress.exposures import fit_exposures
+from etf_pipeline.core.attribution.stress.exposures import exposures_at, fit_exposures
+from etf_pipeline.core.attribution.stress.exposures_reference import fit_exposures_reference
 from etf_pipeline_tests.core.attribution.stress.stress_market import exposures, factor_history
 
 MOVES = factor_history(900)
@@ -67,3 +68,41 @@ def test_what_does_not_fit_is_refused() -> None:
         fit_exposures(returns(), MOVES, np.ones(900, dtype=bool), lags=(-1, 0, 1), min_observations=19)
     with pytest.raises(ValueError, match="899 of use"):
         fit_exposures(returns(), MOVES, np.ones(899, dtype=bool))
+
+
+@pytest.mark.parametrize("lags", [(0,), (-1, 0), (0, 1), (-1, 0, 2)])
+def test_the_kernel_equals_its_reference(lags: tuple[int, ...]) -> None:
+    y, use = returns(), np.random.default_rng(5).random(900) > 0.1
+    moves = MOVES.copy()
+    moves[np.random.default_rng(6).random(900) < 0.03, 2] = np.nan
+    got = fit_exposures(y, moves, use, lags=lags)
+    expected = fit_exposures_reference(y, moves, use, lags=lags)
+    np.testing.assert_allclose(got.loadings, expected.loadings, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(got.loading_covariance, expected.loading_covariance, rtol=1e-7, atol=1e-14)
+    np.testing.assert_allclose(got.residual_variance, expected.residual_variance, rtol=1e-9)
+    assert np.isfinite(got.loadings).any()
+
+
+@pytest.mark.parametrize("lags", [(0,), (-1, 0), (0, 1)])
+def test_windows_are_the_fits_of_their_sessions_and_know_nothing_later(lags: tuple[int, ...]) -> None:
+    y, ends = returns(), np.array([200, 500, 899])
+    found = exposures_at(y, MOVES, ends, window=300, lags=lags)
+    for end, one in zip(ends, found, strict=True):
+        row = np.arange(900)
+        alone = fit_exposures(y, MOVES, (row <= end) & (row > end - 300), lags=lags)
+        np.testing.assert_allclose(one.loadings, alone.loadings, rtol=1e-10, atol=1e-13)
+        (cut,) = exposures_at(y[: end + 1, :3], MOVES[: end + 1], np.array([end]), window=300, lags=lags)
+        np.testing.assert_array_equal(cut.loadings, one.loadings[:3])
+        np.testing.assert_array_equal(cut.loading_covariance, one.loading_covariance[:3])
+
+
+def test_a_factor_that_stands_still_has_no_loading() -> None:
+    y, use = returns(), np.ones(900, dtype=bool)
+    still = MOVES.copy()
+    still[:, [2, 4]] = 0.0
+    got, expected = fit_exposures(y, still, use), fit_exposures_reference(y, still, use)
+    assert (got.loadings[:3, [2, 4]] == 0.0).all()
+    assert (got.loading_covariance[:3][:, [2, 4]] == 0.0).all()
+    np.testing.assert_allclose(got.loadings, expected.loadings, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(got.loading_covariance, expected.loading_covariance, rtol=1e-7, atol=1e-14)
+    assert np.isfinite(got.loadings[:3]).all()

@@ -1,0 +1,235 @@
+"""Why the accounts moved: their returns by factor, session by session and year by year, and what their risk is made of."""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from etf_pipeline.core.attribution.explained import Explained
+from etf_pipeline.core.attribution.factor_covariance import factor_covariance
+from etf_pipeline.core.attribution.return_attribution import attribute_return, link_contributions
+from etf_pipeline.core.attribution.risk_contribution import risk_contribution
+from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
+from etf_pipeline.core.market.calendar import year_after
+from etf_pipeline.core.market.long import from_long_column
+from etf_pipeline.core.validation.backtest import Account, backtest, month_ends
+from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
+from etf_pipeline.core.validation.periods import complete_years
+from etf_pipeline.defs.attribution.models import PORTFOLIO_MODEL, Library
+from etf_pipeline.defs.resources import Pipeline, PipelineResource
+from etf_pipeline.defs.table_asset import table_out
+from etf_pipeline.defs.validation.backtest import strategy_orders, together
+from etf_pipeline.defs.validation.trading import Trading, trading
+from etf_pipeline.plots import markdown_table
+from etf_pipeline.storage.panels import ReturnPanel
+
+TRADED = {
+    "bars": "market.bars",
+    "sessions": "market.sessions",
+    "universe": "market.universe",
+    "liquidity": "risk.liquidity",
+    "volatility": "risk.volatility",
+    "ranking": "scoring.composite_ranking",
+    "returns": "market.total_return",
+}
+COSTS = ("spread_cost", "impact_cost", "haircut")
+"""Items of the account that take from it."""
+
+
+def held_weights(account: Account, shape: tuple[int, int]) -> np.ndarray:
+    """(S, N) shares of the account at each close, 0 where a fund is not held; for an account written on all sessions."""
+    out = np.zeros(shape)
+    row, fund, _, value = account.holdings.T
+    at = row.astype(np.int64)
+    out[at, fund.astype(np.int64)] = value / account.item("end")[at - account.first]
+    return out
+
+
+def traded_accounts(
+    frames: Mapping[str, pd.DataFrame], pipeline: Pipeline
+) -> tuple[Trading, ReturnPanel, dict[str, Account]]:
+    """The accounts of the backtest with their holdings at every close, and returns on the same axes."""
+    made = trading(
+        frames["bars"],
+        frames["sessions"],
+        frames["universe"],
+        frames["liquidity"],
+        frames["volatility"],
+        pipeline,
+    )
+    axis, tickers = made.market.sessions, made.market.tickers
+    ranking, returns = frames["ranking"], frames["returns"]
+    rank = np.nan_to_num(from_long_column(ranking, "rank", axis, tickers)).astype(np.int64)
+    size = from_long_column(ranking, "position_size", axis, tickers)
+    wanted = strategy_orders(rank, size, made, pipeline.settings.backtest, pipeline.settings.benchmark_ticker)
+    accounts = {
+        name: backtest(made.market, orders, made.rules, holdings_on=np.arange(len(axis)))
+        for name, orders in wanted.items()
+        if len(orders.executed)
+    }
+    known = returns[returns["ticker"].isin(tickers)]
+    spanned = np.nan_to_num(from_long_column(known, "sessions_spanned", axis, tickers)).astype(np.int64)
+    panel = ReturnPanel(axis, tickers, from_long_column(known, "total_return", axis, tickers), spanned)
+    return made, panel, accounts
+
+
+@dg.multi_asset(
+    outs={
+        "return_attribution": table_out(
+            "attribution.return_attribution", "Each session's return of the accounts, by factor."
+        ),
+        "annual_attribution": table_out(
+            "attribution.annual_attribution", "Each year's return of the accounts, by factor."
+        ),
+        "portfolio_risk": table_out("attribution.portfolio_risk", "The accounts' volatility, by factor."),
+    },
+    ins={name: dg.AssetIn(table.split(".")) for name, table in TRADED.items()},
+    deps=[dg.AssetKey(["raw", name]) for name in ("factor_returns", "reference_series")],
+    name="portfolio_attribution",
+    pool="warehouse",
+)
+def portfolio_attribution(
+    bars: pd.DataFrame,
+    sessions: pd.DataFrame,
+    universe: pd.DataFrame,
+    liquidity: pd.DataFrame,
+    volatility: pd.DataFrame,
+    ranking: pd.DataFrame,
+    returns: pd.DataFrame,
+    pipeline: PipelineResource,
+) -> Iterator[dg.Output[pd.DataFrame]]:
+    """Explain each session by the holdings and exposures of the close before it."""
+    frames = {
+        "bars": bars, "sessions": sessions, "universe": universe, "liquidity": liquidity, "volatility": volatility,
+        "ranking": ranking, "returns": returns,
+    }  # fmt: skip
+    made, panel, accounts = traded_accounts(frames, pipeline)
+    settings = pipeline.settings.attribution
+    daily, annual, risk = [], [], []
+    for one in _models(pipeline, panel):
+        found = one.rolling(settings.window, settings.min_observations)
+        for strategy, account in accounts.items():
+            label = {"strategy": strategy, "model": one.model.name}
+            weight = held_weights(account, panel.total_return.shape)
+            parts, rows = _by_part(one, found, account, weight, panel)
+            daily.append(_daily(parts, rows, panel.sessions).assign(**label))
+            annual.append(_annual(parts, rows, made.covered, panel.sessions).assign(**label))
+            risk.append(_risk(one, found, weight, account.first, panel.sessions).assign(**label))
+    yield dg.Output(together(daily, "attribution.return_attribution"), "return_attribution")
+    by_year = together(annual, "attribution.annual_attribution")
+    shown = by_year[(by_year["strategy"] == "top_ranked") & (by_year["model"] == "house")]
+    wide = shown.pivot_table(index="year", columns="part", values="contribution").reset_index()
+    yield dg.Output(
+        by_year, "annual_attribution", metadata={"by_year": dg.MetadataValue.md(markdown_table(wide))}
+    )
+    yield dg.Output(together(risk, "attribution.portfolio_risk"), "portfolio_risk")
+
+
+def _models(pipeline: Pipeline, panel: ReturnPanel) -> list[Explained]:
+    library = Library(pipeline, panel)
+    published = library.published(PORTFOLIO_MODEL[pipeline.settings.market], np.arange(len(panel.tickers)))
+    return [library.house()] + ([published] if published is not None else [])
+
+
+def _by_part(
+    one: Explained, found: RollingExposure, account: Account, weight: np.ndarray, panel: ReturnPanel
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Contributions by part, each (S,), and (S,) bool, the sessions that the model explains."""
+    size = len(panel.sessions)
+    start = np.concatenate([np.full(account.first, np.nan), account.item("start")])
+
+    def share(item: str) -> np.ndarray:
+        return np.nan_to_num(np.concatenate([np.zeros(account.first), account.item(item)]) / start)
+
+    # A factor that is no part of the model at the close before explains nothing; the others stand.
+    before = np.vstack([np.zeros((1, one.available.shape[1]), dtype=bool), one.available[:-1]])
+    value = one.single.value[0]
+    net = np.concatenate([np.full(account.first, np.nan), account.net_return])
+    result = attribute_return(
+        np.where(np.isnan(net), 0.0, net),
+        weight,
+        panel.total_return,
+        one.single_excess,
+        one.single.risk_free[0],
+        np.where(one.available[:, None, :], found.loading, 0.0),
+        found.alpha / one.return_sessions,
+        np.where(before, value, 0.0),
+        {"interest": share("interest"), **{name: -share(name) for name in COSTS}},
+    )
+    told = before.any(axis=1) & ~np.isnan(np.where(before, value, 0.0)).any(axis=1)
+    rows = told & ~np.isnan(one.single.risk_free[0]) & (np.arange(size) > account.first)
+    return result.contributions(one.model.factors), rows
+
+
+def _daily(parts: Mapping[str, np.ndarray], rows: np.ndarray, sessions: np.ndarray) -> pd.DataFrame:
+    at = np.flatnonzero(rows)
+    return pd.DataFrame(
+        {
+            "session": np.tile(sessions[at].astype("datetime64[s]"), len(parts)),
+            "part": np.repeat(np.array(list(parts), dtype=object), len(at)),
+            "contribution": np.concatenate([part[at] for part in parts.values()]),
+        }
+    )
+
+
+def _annual(
+    parts: Mapping[str, np.ndarray], rows: np.ndarray, covered: np.ndarray, sessions: np.ndarray
+) -> pd.DataFrame:
+    """Years of which the model explains all sessions since the account's first."""
+    frames = []
+    years = complete_years(sessions)
+    begin = int(np.argmax(rows)) if rows.any() else len(rows)
+    for year, first, stop in zip(years.year, years.begin, years.end, strict=True):
+        at = np.arange(max(int(first), begin), int(stop))
+        at = at[covered[at]]
+        if not len(at) or not rows[at].all():
+            continue
+        table = np.column_stack([part[at] for part in parts.values()])
+        linked = link_contributions(table, table.sum(axis=1))
+        frames.append(pd.DataFrame({"year": year, "part": list(parts), "contribution": linked}))
+    if not frames:
+        return together([], "attribution.annual_attribution")
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.assign(session=year_after(sessions, frame["year"].to_numpy()))
+
+
+def _risk(
+    one: Explained, found: RollingExposure, weight: np.ndarray, first: int, sessions: np.ndarray
+) -> pd.DataFrame:
+    frames = []
+    value = one.single.value[0]
+    for row in month_ends(sessions):
+        known = np.flatnonzero(one.available[row])
+        if row < first or not len(known) or not weight[row].any():
+            continue
+        covariance = factor_covariance(value[:, known], int(row))
+        if np.isnan(covariance).any():
+            continue
+        split = risk_contribution(
+            weight[row],
+            found.loading[row][:, known],
+            covariance,
+            found.residual_variance[row] / one.return_sessions,
+        )
+        year = np.sqrt(SESSIONS_A_YEAR)
+        variance = split.variance if split.variance > 0 else np.nan
+        frames.append(
+            pd.DataFrame(
+                {
+                    "session": sessions[row].astype("datetime64[s]"),
+                    "part": [*(one.model.factors[k] for k in known), "specific"],
+                    "exposure": [*split.exposure, np.nan],
+                    "volatility_annualised": [
+                        *(year * split.factor_volatility),
+                        year * split.specific_volatility,
+                    ],
+                    "share_of_variance": [
+                        *(split.factor_variance / variance),
+                        split.specific_variance / variance,
+                    ],
+                    "unexplained_weight": split.unexplained_weight,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True) if frames else together([], "attribution.portfolio_risk")

@@ -137,6 +137,10 @@ def test_the_past_of_the_factors_does_not_depend_on_the_day_asked() -> None:
         )
 
 
+def test_a_vintage_is_not_on_offer_before_it_is_published() -> None:
+    assert {v.label for v in _source(end=date(2024, 6, 14), n_funds=3).factor_vintages()} == {"2024-06"}
+
+
 def test_a_young_market_has_one_vintage_and_no_month() -> None:
     found = list(_source(start=date(2024, 7, 1), n_funds=3).factor_vintages())
     assert {v.label for v in found if len(v.returns)} == {"2024-07"}

@@ -249,6 +249,37 @@ def _backtest() -> None:
     )  # fmt: skip
 
 
+def _attribution() -> None:
+    import numpy as np
+
+    from etf_pipeline.core.attribution.factor_regression import factor_regression
+    from etf_pipeline.core.attribution.rolling_exposure import rolling_exposure
+    from etf_pipeline.core.attribution.shrinkage import shrunk_loadings
+    from etf_pipeline.core.attribution.stress import (
+        ewma_parameters,
+        filter_returns,
+        fit_exposures,
+        joint_residuals,
+        path_loss,
+        simulate_returns,
+    )
+    from etf_pipeline.core.attribution.style_analysis import style_analysis
+
+    returns, spanned, days = _returns(funds=8)
+    factors = returns[:, :3]
+    rolling_exposure(returns, spanned, factors)
+    fit = factor_regression(returns, spanned, factors, np.array([len(days) - 1]))
+    shrunk_loadings(fit.loading, fit.standard_error, np.zeros(8, dtype=np.int64))
+    style_analysis(returns[:, 0], returns[:, 1:4])
+    moves = returns[:, :6]
+    path_loss(np.ones((2, 6)), moves)
+    fit_exposures(returns, moves, np.ones(len(days), dtype=bool))
+    parameters = ewma_parameters(2)
+    filtered = filter_returns(returns[:, :2], parameters)
+    residuals = joint_residuals(filtered.standardised, returns[:, 2:3])
+    simulate_returns(residuals, filtered.variance, parameters, paths=2)
+
+
 def _forecast() -> None:
     import numpy as np
 
@@ -267,6 +298,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "tails_and_liquidity": _tails_and_liquidity,
     "quality": _quality,
     "beta": _beta,
+    "attribution": _attribution,
     "forecast": _forecast,
     "evaluation": _evaluation,
     "signals": _signals,
@@ -278,6 +310,7 @@ PARTS: dict[str, Callable[[], None]] = {
 
 
 _LIBRARIES = [
+    "etf_pipeline.core.attribution.stress",
     "etf_pipeline.core.risk",
     "etf_pipeline.core.scoring.rank_uncertainty",
     "etf_pipeline.core.signals",

@@ -108,12 +108,16 @@ def test_us_market_has_its_currency_class_and_no_lag() -> None:
 
 def test_reference_series() -> None:
     reference = market().reference
-    wanted = {"vix", "us_10y_yield", "au_10y_yield", "audusd", "cash_rate"}
+    wanted = {"vix", "us_10y_yield", "au_10y_yield", "audusd", "cash_rate", "us_high_yield_spread", "wti_oil"}
     assert set(reference["series"]) == wanted
     panel = reference.pivot_table(index="session", columns="series", values="value")
     assert panel.notna().all().all()
     assert panel["vix"].between(8, 150).all()
     assert panel["audusd"].between(0.4, 1.3).all()
+    assert panel["us_high_yield_spread"].between(1.5, 25).all()
+    assert panel["wti_oil"].between(5, 400).all()
+    assert panel["us_high_yield_spread"].std() > 0.2
+    assert panel["wti_oil"].std() > 5
     assert (
         panel[["us_10y_yield", "au_10y_yield", "cash_rate"]].apply(lambda s: s.between(0.05, 9).all()).all()
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from etf_pipeline.core.market.long import to_long
 from etf_pipeline.core.market.simulation.catalogue import Fund, catalogue
 from etf_pipeline.core.market.simulation.defects import VendorRecord, inject
-from etf_pipeline.core.market.simulation.factors import FACTORS, Economy, simulate_economy
+from etf_pipeline.core.market.simulation.factors import FACTORS, INDEX, Economy, simulate_economy
 from etf_pipeline.core.market.simulation.fund_returns import simulate_fund_returns
 from etf_pipeline.core.market.simulation.life import Lives, simulate_lives
 from etf_pipeline.core.market.simulation.model import (
@@ -193,7 +193,9 @@ def _reference(sessions: np.ndarray, economy: Economy) -> pd.DataFrame:
         "audusd": (economy.exchange_rate, "USD per AUD", 4),
         "cash_rate": (economy.cash_rate, "percent", 2),
         "us_10y_yield": (economy.overseas_yield, "percent", 3),
+        "us_high_yield_spread": (_credit_spread(economy.factor_return[:, INDEX["credit"]]), "percent", 2),
         "vix": (economy.implied_volatility, "index points", 2),
+        "wti_oil": (_oil_price(economy.factor_return[:, INDEX["energy"]]), "USD per barrel", 2),
     }
     frames = [
         pd.DataFrame(
@@ -207,6 +209,26 @@ def _reference(sessions: np.ndarray, economy: Economy) -> pd.DataFrame:
         for name, (values, unit, digits) in series.items()
     ]
     return pd.concat(frames, ignore_index=True)[REFERENCE_COLUMNS]
+
+
+def _credit_spread(credit_return: np.ndarray) -> np.ndarray:
+    """(S,) percent: what bonds of a duration of four years must have widened by, pulled to its mean over a year."""
+    spread = np.empty(len(credit_return))
+    now = 4.0
+    for t, change in enumerate(credit_return):
+        now = max(1.5, now + (4.0 - now) / 252.0 - 100.0 * change / 4.0)
+        spread[t] = now
+    return spread
+
+
+def _oil_price(energy_return: np.ndarray) -> np.ndarray:
+    """(S,) USD: moves with the energy factor, pulled to its mean over two years."""
+    price = np.empty(len(energy_return))
+    now = 70.0
+    for t, change in enumerate(energy_return):
+        now *= (1.0 + change) * (70.0 / now) ** (1.0 / 504.0)
+        price[t] = now
+    return price
 
 
 def _deaths(sessions: np.ndarray, funds: Sequence[Fund], lives: Lives) -> pd.DataFrame:

@@ -89,6 +89,7 @@ def explained(
     *,
     return_sessions: int,
     exchange_rate: np.ndarray | None,
+    known_window: int = 252,
 ) -> Explained:
     """Put a model's factors and the funds' returns together.
 
@@ -98,6 +99,7 @@ def explained(
     total_return, spanned : (S, N), of all funds.
     factors, vintage, known_at, single, return_sessions : see ``Explained``.
     exchange_rate : (S,) price of the funds' currency in the factors', where it is another; else None.
+    known_window : sessions over most of which a factor must be known to be a part of the model.
     """
     own, span = total_return[:, funds], spanned[:, funds]
     single_excess = excess_return(own, span, single, exchange_rate=exchange_rate)
@@ -105,9 +107,10 @@ def explained(
     if return_sessions > 1:
         longer, used = overlapping_returns(own, span, return_sessions)
         excess = excess_return(longer, used, single, exchange_rate=exchange_rate)
+    available = known_factors(single.value[0], window=known_window)
     return Explained(
-        model, funds, factors, vintage, known_at, known_factors(single.value[0]), single, return_sessions, excess,
-        used, single_excess, exchange_rate is not None,
+        model, funds, factors, vintage, known_at, available, single, return_sessions, excess, used, single_excess,
+        exchange_rate is not None,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What funds' returns load on: at every close, and at months' ends with robust errors."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dagster as dg
 import numpy as np
@@ -15,7 +16,13 @@ from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.risk import class_return
 from etf_pipeline.core.validation.backtest import every, month_ends
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
-from etf_pipeline.defs.attribution.models import Reference, factor_models
+from etf_pipeline.defs.attribution.models import (
+    MONTHLY_OBSERVATIONS,
+    MONTHLY_WINDOW,
+    Reference,
+    factor_models,
+    monthly_models,
+)
 from etf_pipeline.defs.resources import PipelineResource
 from etf_pipeline.defs.table_asset import table_asset, table_out
 from etf_pipeline.defs.validation.backtest import together
@@ -59,6 +66,16 @@ def factor_exposures(
             if found is not None:
                 drawn = shrunk_loadings(found.loading, found.standard_error, classes[one.funds])
                 long.append(_long(one, found, drawn, ends, span, panel, is_main, pipeline.settings.market))
+    months = replace(panel, sessions=panel.sessions[ends])
+    for one in monthly_models(pipeline, panel, ends, main):
+        for span, window in (("rolling", MONTHLY_WINDOW), ("to_date", None)):
+            found = one.regression(np.arange(len(ends)), window, MONTHLY_OBSERVATIONS)
+            if found is not None:
+                drawn = shrunk_loadings(found.loading, found.standard_error, classes[one.funds])
+                no = np.zeros(len(one.funds), dtype=bool)
+                long.append(
+                    _long(one, found, drawn, np.arange(len(ends)), span, months, no, pipeline.settings.market)
+                )
     exposure = together(long, "attribution.factor_exposure")
     newest = exposure[
         (exposure["session"] == exposure["session"].max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from etf_pipeline.core.attribution.alignment import AlignedFactors
 from etf_pipeline.core.attribution.explained import LONGEST_SPAN, Explained, explained, over_spans
 from etf_pipeline.core.attribution.factor_models import FRENCH_FACTORS, FactorModel
 from etf_pipeline.core.attribution.house_factors import house_factors, level_on_sessions
+from etf_pipeline.core.attribution.monthly_returns import monthly_returns
 from etf_pipeline.core.attribution.vintage_factors import vintage_factors
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.resources import Pipeline
@@ -29,6 +31,14 @@ SERIES = {
 SIMULATED = "simulated_six"
 CLASSIC = "us_three"
 """Beside the six factors of American shares: its vintages reach back furthest."""
+MONTHLY = {
+    "us_six": "us_six_monthly",
+    "developed_six": "us_six_monthly",
+    "asia_pacific_five": "developed_ex_us_six_monthly",
+    SIMULATED: SIMULATED,
+}
+"""Models of daily factors, and of monthly ones beside them; of a developed index, two thirds are American."""
+MONTHLY_WINDOW, MONTHLY_OBSERVATIONS, SESSIONS_A_MONTH = 60, 36, 21
 PORTFOLIO_MODEL = {"asx": "developed_six", "us": "us_six"}
 """The published model that accounts are explained by, beside the house's."""
 
@@ -100,7 +110,7 @@ class Library:
         self.shipped = read_factor_models()
         self.simulated = pipeline.source.simulated
         self.reference = Reference(pipeline, panel.sessions)
-        self._pipeline, self._panel = pipeline, panel
+        self._pipeline, self._panel, self._market = pipeline, panel, pipeline.settings.market
         self._vintages = read_factor_vintages(pipeline.warehouse, "daily")
         self._risk_free: np.ndarray | None = None
         self.cash = ""
@@ -114,7 +124,8 @@ class Library:
         if self.simulated:
             model = _of_simulation(model)
         try:
-            return _published(self._pipeline, self._panel, model, funds, self._vintages, self.reference)
+            audusd = self.reference.level("audusd")
+            return _published(self._market, self._panel, model, funds, self._vintages, audusd)
         except NoFactorsError:
             return None
 
@@ -125,6 +136,44 @@ class Library:
             model = _on_the_day(model)
         made, self.cash = _house(self._pipeline, self._panel, model, self.reference, self._risk_free)
         return made
+
+
+def monthly_models(
+    pipeline: Pipeline, panel: ReturnPanel, ends: np.ndarray, main: Mapping[str, np.ndarray]
+) -> list[Explained]:
+    """Models of monthly factors beside the funds whose main model is one of daily factors.
+
+    Parameters
+    ----------
+    ends : (M,) int, rows of the months' last sessions: the sessions of the models returned.
+    main : as ``factor_models`` returns it.
+    """
+    shipped, reference = read_factor_models(), Reference(pipeline, panel.sessions)
+    vintages = read_factor_vintages(pipeline.warehouse, "monthly")
+    returns = monthly_returns(panel.total_return, panel.spanned, ends)
+    # A month is known by its last calendar day, whichever session ends it.
+    days = (panel.sessions[ends].astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
+    months = ReturnPanel(days, panel.tickers, returns, np.isfinite(returns).astype(np.int64))
+    wanted: dict[str, np.ndarray] = {}
+    for name, funds in main.items():
+        if name in MONTHLY:
+            wanted[MONTHLY[name]] = wanted.get(MONTHLY[name], False) | funds
+    made = []
+    for name, funds in wanted.items():
+        model = (
+            _of_simulation(shipped.models["us_six_monthly"]) if name == SIMULATED else shipped.models[name]
+        )
+        if name == SIMULATED:
+            model = replace(model, name=f"{SIMULATED}_monthly")
+        try:
+            one = _published(
+                pipeline.settings.market, months, model, np.flatnonzero(funds), vintages,
+                reference.level("audusd")[ends], longest_span=1, known_window=MONTHLY_WINDOW,
+            )  # fmt: skip
+        except NoFactorsError:
+            continue
+        made.append(replace(one, return_sessions=SESSIONS_A_MONTH))
+    return made
 
 
 def _of_simulation(model: FactorModel) -> FactorModel:
@@ -145,14 +194,16 @@ def _on_the_day(model: FactorModel) -> FactorModel:
 
 
 def _published(
-    pipeline: Pipeline,
+    market: str,
     panel: ReturnPanel,
     model: FactorModel,
     funds: np.ndarray,
     vintages: FactorVintages,
-    reference: Reference,
+    audusd: np.ndarray,
+    *,
+    longest_span: int = LONGEST_SPAN,
+    known_window: int = 252,
 ) -> Explained:
-    market = pipeline.settings.market
     columns = [(_table_of(model, factor), factor) for factor in (*model.factors, "risk_free")]
     history = vintages.select(model.region, columns)
     first = history.first_known()
@@ -169,12 +220,12 @@ def _published(
         np.where(np.isnat(first), -1, place),
         model.factors,
         lag_days=model.lag_days[market],
-        longest_span=max(LONGEST_SPAN, model.return_sessions[market]),
+        longest_span=max(longest_span, model.return_sessions[market]),
     )
     foreign = model.currency not in (HOME_CURRENCY[market], "local")
     return explained(
         model, funds, panel.total_return, panel.spanned, found.value, found.vintage, moments, found.first_known,
-        return_sessions=model.return_sessions[market], exchange_rate=reference.level("audusd") if foreign else None,
+        return_sessions=model.return_sessions[market], exchange_rate=audusd if foreign else None, known_window=known_window,
     )  # fmt: skip
 
 

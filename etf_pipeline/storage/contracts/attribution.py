@@ -62,7 +62,9 @@ ATTRIBUTION_CONTRACTS = (
             ticker(),
             session(MONTH_END),
             MODEL,
-            Column("span", "VARCHAR", "rolling (the last 252 sessions) or to_date (all so far)"),
+            Column(
+                "span", "VARCHAR", "rolling (the last 252 sessions, or 60 months) or to_date (all so far)"
+            ),
             Column(
                 "factor",
                 "VARCHAR",

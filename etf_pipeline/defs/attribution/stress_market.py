@@ -21,6 +21,10 @@ LEADS = {"asx": (-1, 0), "us": (0,)}
 """Sessions by which funds follow the factors; a lead: Sydney's close holds a part of the New York day to come."""
 
 
+KNOWN_SHARE = 0.2
+"""Of the window on which exposures are estimated: a factor known on fewer of its sessions is none of the market's."""
+
+
 @dataclass(frozen=True)
 class StressMarket:
     """Stress factors of a market.
@@ -31,7 +35,7 @@ class StressMarket:
     offset : L - S.
     moves : (L, K) float64 in the order of ``FACTORS``, NaN where there is no observation.
     levels : (L, K) float64, of rates, credit and volatility; NaN for the others.
-    available : (L, K) bool, factors that have been observed of late.
+    available : (L, K) bool, factors that were observed on enough sessions of the window of exposures.
     shift : sessions by which the market sees New York's days later.
     lags : of the regressions.
     """
@@ -96,9 +100,9 @@ def stress_market(pipeline: Pipeline, panel: ReturnPanel) -> StressMarket:
     moves = factor_moves(levels)
     moves[:, FACTORS.index("equity")] = _equity(pipeline, panel, axis, offset, reference)
     levels[:, [FACTORS.index(name) for name in ("currency", "oil", "equity")]] = np.nan
-    simulated = pipeline.source.simulated
+    simulated, window = pipeline.source.simulated, pipeline.settings.attribution.stress_window
     return StressMarket(
-        axis, offset, moves, levels, known_factors(moves), 0 if simulated else reference.lag_days,
+        axis, offset, moves, levels, known_factors(moves, window=window, share=KNOWN_SHARE), 0 if simulated else reference.lag_days,
         (0,) if simulated else LEADS[market],
     )  # fmt: skip
 

@@ -101,10 +101,9 @@ def stress_market(pipeline: Pipeline, panel: ReturnPanel) -> StressMarket:
     moves[:, FACTORS.index("equity")] = _equity(pipeline, panel, axis, offset, reference)
     levels[:, [FACTORS.index(name) for name in ("currency", "oil", "equity")]] = np.nan
     simulated, window = pipeline.source.simulated, pipeline.settings.attribution.stress_window
-    return StressMarket(
-        axis, offset, moves, levels, known_factors(moves, window=window, share=KNOWN_SHARE), 0 if simulated else reference.lag_days,
-        (0,) if simulated else LEADS[market],
-    )  # fmt: skip
+    available = known_factors(moves, window=window, share=KNOWN_SHARE)
+    shift, lags = (0, (0,)) if simulated else (reference.lag_days, LEADS[market])
+    return StressMarket(axis, offset, moves, levels, available, shift, lags)
 
 
 def _equity(

@@ -156,11 +156,13 @@ def histogram(values: np.ndarray, title: str, unit: str, simulated: bool = False
     return _markdown(figure, title)
 
 
-def _figure(height: float = 3.0):  # type: ignore[no-untyped-def]
-    # Figure without pyplot: no global state, safe in threads.
-    figure = Figure(figsize=(8, height), layout="constrained")
+def _figure(height: float | None = None):  # type: ignore[no-untyped-def]
+    # Figure without pyplot: no global state, safe in threads. Fixed margins: finding them draws everything twice more.
+    figure = Figure(figsize=(8, height or 3.0), layout="constrained" if height else None)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    if not height:
+        figure.subplots_adjust(left=0.115, right=0.98, top=0.9, bottom=0.16)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 

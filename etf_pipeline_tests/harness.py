@@ -17,6 +17,7 @@ from etf_pipeline.storage.tables import from_arrow
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)
     from etf_pipeline.definitions import defs
+    from etf_pipeline.defs.jobs import build
     from etf_pipeline.defs.resources import Pipeline, build_resources
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -37,19 +38,33 @@ def small_market(directory: Path, day: str, *, funds: int = 24, **settings: obje
     return Pipeline(chosen, clock=lambda: evening(day))
 
 
+def resolve_job(pipeline: Pipeline, job: str, without: Sequence[str] = ()) -> dg.JobDefinition:
+    """A job of the installation; ``without`` names groups of assets that a ``build`` is to leave out."""
+    jobs = defs.jobs
+    if without:
+        jobs = [dg.define_asset_job("part", selection=build.selection - dg.AssetSelection.groups(*without))]
+        job = "part"
+    return dg.Definitions(
+        assets=defs.assets,
+        asset_checks=defs.asset_checks,
+        jobs=jobs,
+        resources=build_resources(pipeline),
+        executor=dg.in_process_executor,
+    ).resolve_job_def(job)
+
+
 def run(
-    pipeline: Pipeline, job: str, partitions: Sequence[str] = (), *, log_level: str = "CRITICAL"
+    pipeline: Pipeline,
+    job: str,
+    partitions: Sequence[str] = (),
+    *,
+    without: Sequence[str] = (),
+    log_level: str = "CRITICAL",
 ) -> dg.ExecuteInProcessResult:
     """Execute a job; one partition, or a range in a single run. Raises where a step fails."""
     with dg.DagsterInstance.ephemeral() as instance:
         tags = {RANGE_START: partitions[0], RANGE_END: partitions[-1]} if len(partitions) > 1 else None
-        return dg.Definitions(
-            assets=defs.assets,
-            asset_checks=defs.asset_checks,
-            jobs=defs.jobs,
-            resources=build_resources(pipeline),
-            executor=dg.in_process_executor,
-        ).resolve_job_def(job).execute_in_process(
+        return resolve_job(pipeline, job, without).execute_in_process(
             instance=instance, partition_key=partitions[0] if len(partitions) == 1 else None, tags=tags,
             run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         )  # fmt: skip

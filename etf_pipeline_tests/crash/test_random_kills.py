@@ -21,10 +21,11 @@ from etf_pipeline.storage.hashing import content_hash
 from etf_pipeline.storage.tables import RAW_TABLE, from_arrow
 from etf_pipeline.storage.truncation import RESEARCH, research_hashes
 from etf_pipeline_tests.crash.conftest import Spawn
-from etf_pipeline_tests.crash.victim import build
-from etf_pipeline_tests.harness import rows
+from etf_pipeline_tests.crash.victim import JUDGEMENT, build
+from etf_pipeline_tests.harness import resolve_job, rows, small_market
 
 KILLS = 30
+OF_WHOLE_BUILDS = 10
 SEED = 20260105
 HALF_LIVES = (33, 20)
 PUBLISHING = "production__published_snapshot"
@@ -99,17 +100,22 @@ def stage_of(log: Path) -> str:
 
 @dataclass(frozen=True)
 class Moment:
-    """So many seconds into a step."""
+    """So many seconds into a step, of a whole build or of one without the stages of judgement."""
 
     step: str
     seconds: float
+    whole: bool
 
 
-def moments(taken: dict[str, float], random_numbers: random.Random) -> list[Moment]:
-    """Half of them anywhere in the time of a build, half in a step at random, so that short ones are hit too."""
-    by_time = random_numbers.choices(list(taken), weights=list(taken.values()), k=KILLS // 2)
-    by_step = [PUBLISHING, *random_numbers.sample(sorted(set(taken) - {PUBLISHING}), KILLS - KILLS // 2 - 1)]
-    chosen = [Moment(step, random_numbers.random() * taken[step]) for step in by_time + by_step]
+def moments(taken: dict[str, float], short: set[str], random_numbers: random.Random) -> list[Moment]:
+    """A third in a step of a whole build at random, so that short ones are hit too; the others anywhere in time."""
+    first = [step for step in taken if step in short]
+    by_time = random_numbers.choices(
+        first, weights=[taken[step] for step in first], k=KILLS - OF_WHOLE_BUILDS
+    )
+    by_step = [PUBLISHING, *random_numbers.sample(sorted(set(taken) - {PUBLISHING}), OF_WHOLE_BUILDS - 1)]
+    chosen = [Moment(step, random_numbers.random() * taken[step], False) for step in by_time]
+    chosen += [Moment(step, random_numbers.random() * taken[step], True) for step in by_step]
     random_numbers.shuffle(chosen)
     return chosen
 
@@ -128,8 +134,8 @@ def test_thirty_random_kills(spawn: Spawn, tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "killed")
     ends = days(KILLS + 1)
 
-    def start(directory: Path, number: int, log: Path) -> BaseProcess:
-        return spawn(build, str(directory), ends[number], HALF_LIVES[number % 2], str(log))
+    def start(directory: Path, number: int, log: Path, whole: bool = True) -> BaseProcess:
+        return spawn(build, str(directory), ends[number], HALF_LIVES[number % 2], str(log), whole)
 
     # Uninterrupted, elsewhere: what the killed warehouse must come to, and how long each step takes.
     reference = Warehouse(tmp_path / "reference")
@@ -139,9 +145,10 @@ def test_thirty_random_kills(spawn: Spawn, tmp_path: Path) -> None:
 
     landed: Counter[str] = Counter()
     seen: set[str] = set()
-    for number, moment in enumerate(moments(durations(tmp_path / "reference.log"), random_numbers)):
+    short = set(resolve_job(small_market(tmp_path, ends[0]), "build", JUDGEMENT).graph.node_dict)
+    for number, moment in enumerate(moments(durations(tmp_path / "reference.log"), short, random_numbers)):
         log = tmp_path / f"{number}.log"
-        process = start(warehouse.directory, number, log)
+        process = start(warehouse.directory, number, log, moment.whole)
         wait_for(moment, process, log)
         process.kill()
         process.join()

@@ -148,8 +148,8 @@ def loading(value: float | None, t_value: float | None) -> str:
 
 
 def t_text(value: float | None) -> str:
-    """A t-value in parentheses."""
-    return "" if value is None else f"({value:.1f})" if abs(value) < 1000 else f"({value:.0f})"
+    """A t-value in parentheses; its decimal is given up where it no longer matters."""
+    return "" if value is None else f"({value:.1f})" if abs(value) < 100 else f"({value:.0f})"
 
 
 def unsigned_zero(value: float, digits: int) -> str:

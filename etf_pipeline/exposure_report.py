@@ -170,7 +170,7 @@ def _say_what_is_missing(
             [model, end],
         )[0]["last"]
         why = (
-            "the factors published by then end there"
+            f"the factors published by {end} end there"
             if last == until
             else "too few of its returns meet the factors since"
         )
@@ -190,6 +190,7 @@ def _print_short(
         f"What the first of the ranking of {ranked} load on",
         ">rank", "ticker", "model", "as of", ">market", ">R2", "and on, where it is told from none",
     )  # fmt: skip
+    table.columns[-1].no_wrap = False
     for fund in funds:
         if fund["ticker"] not in held:
             table.add_row(

@@ -120,7 +120,7 @@ def test_the_funds_side_by_side_with_realised_ones_marked(connection: duckdb.Duc
     table = overview(connection).split("What the first")[1]
     assert f"of the ranking of {RANKED} would return, per cent, at {END}" in words(table)
     header = next(line for line in table.splitlines() if "scenario" in line)
-    assert header.split("┃")[2:4] == ["  FUND1 ", " FUND2 "], "without the ending that all share"
+    assert header.split("┃")[2:4] == ["  FUND1 ", "  FUND2 "], "without the ending that all share"
     assert cells(table, "Covid crash") == ["Covid crash", "-23.2*", "-12.0"]
     assert cells(table, "Equities -20 %") == ["Equities -20 %", "-8.0", "-4.0"]
     assert "Not shown: FUND3.AX; no exposures at" in words(table)

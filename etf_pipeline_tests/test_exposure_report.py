@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from etf_pipeline.attribution_evidence import NoAttributionError
+from etf_pipeline.attribution_evidence import NoAttributionError, unsigned_zero
 from etf_pipeline.exposure_card import exposure_card
 from etf_pipeline.exposure_report import exposure_overview
 from etf_pipeline_tests.attribution_warehouse import BEFORE, END, FIRST, RANKED, fill, regression
@@ -306,3 +306,10 @@ def test_no_number_is_cut_at_120_columns(connection: duckdb.DuckDBPyConnection) 
         assert max(map(len, text.splitlines())) <= WIDTH
     row = cells(overview(connection), "1")
     assert row[4:10] == ["-1.23*"] * 6
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "told"), [(-0.0004, 3, "0.000"), (-0.0005001, 3, "-0.001"), (0.04, 1, "0.0"), (-0.04, 1, "0.0")]
+)  # fmt: skip
+def test_what_rounds_to_nothing_has_no_sign(value: float, digits: int, told: str) -> None:
+    assert unsigned_zero(value, digits) == told

@@ -54,8 +54,10 @@ def print_account_years(connection: duckdb.DuckDBPyConnection, console: Console,
         "part",
         *(f">{year}" for year in years),
     )
+    silent = [name for name in FACTORS if not any(by_year[y].get(name) for y in years)]
     for name in FACTORS:
-        table.add_row(name, *(tenths(by_year[y].get(name)) for y in years))
+        if name not in silent:
+            table.add_row(name, *(tenths(by_year[y].get(name)) for y in years))
     table.add_section()
     for name, parts in (
         ("beyond the factors", ("alpha", "specific")),
@@ -81,6 +83,11 @@ def print_account_years(connection: duckdb.DuckDBPyConnection, console: Console,
         "beyond the factors: of funds that were chosen for having risen it is high, and what came instead of it takes it "
         "back. Read the sum of the two.",
     )
+    if silent:
+        tell(
+            console,
+            f"Without a part in any of these years: {', '.join(silent)}; not in the model, or not known then.",
+        )
     _say_years_left_out(connection, console, session, years)
 
 

@@ -115,6 +115,15 @@ def say_if_simulated(connection: duckdb.DuckDBPyConnection, console: Console) ->
         console.print(f"[bold yellow]{SIMULATED}[/]")
 
 
+def say_if_replays_are_invented(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """What a replay is where the market is invented: a window of dates, and no crisis."""
+    if is_simulated(connection):
+        tell(
+            console,
+            "The market is invented: a replay is what it did on those dates, and has nothing of the crisis.",
+        )
+
+
 def tell(console: Console, text: str) -> None:
     """A sentence below a table; markup counts."""
     console.print(text, highlight=False)

@@ -15,6 +15,7 @@ from etf_pipeline.attribution_evidence import (
     interval,
     month_end,
     print_fund,
+    say_if_replays_are_invented,
     say_if_simulated,
     tell,
     tenths,
@@ -75,6 +76,7 @@ def stress_card(
     keys = in_order(set(by_key), scenarios)
     _print_returns(console, by_key, keys, scenarios)
     _print_parts(console, by_key, keys, scenarios)
+    say_if_replays_are_invented(connection, console)
     say_scenarios_left_out(console, set(keys), scenarios, day)
     print_simulated(connection, console, "fund", [ticker], day)
     print_coverage(

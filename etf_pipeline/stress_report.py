@@ -18,6 +18,7 @@ from etf_pipeline.attribution_evidence import (
     interval,
     listed,
     month_end,
+    say_if_replays_are_invented,
     say_if_simulated,
     tell,
     tenths,
@@ -76,6 +77,7 @@ def stress_overview(
         return
     _print_accounts(console, accounts, keys, scenarios, end)
     _print_funds(console, funds, losses, keys, scenarios, end)
+    say_if_replays_are_invented(connection, console)
     _say_what_is_missing(connection, console, funds, losses, keys, scenarios, end)
     print_accounts_beyond_scenarios(connection, console, end, scenarios)
     print_coverage(connection, console, session, ("all",))

@@ -143,10 +143,12 @@ def test_the_parts_of_a_year_add_up_to_its_return(connection: duckdb.DuckDBPyCon
     assert cells(text, "cash rate")[1:] == ["4.0", "4.0"]
     assert cells(text, "return") == ["return", "9.8", "10.8"]
     assert cells(text, "market fund") == ["market fund", "9.8", "10.8"]
-    names = ("market", "term", "credit", "currency", "oil", "volatility", "beyond the factors", "cash rate",
+    names = ("market", "term", "credit", "currency", "volatility", "beyond the factors", "cash rate",
              "spread, impact, haircuts")  # fmt: skip
     assert sum(float(cells(text, name)[1]) for name in names) == pytest.approx(9.8), "nothing else is hidden"
     assert "interest on its cash" not in text, "nothing in any year"
+    assert [line for line in lines_of(text) if line[0] == "oil"] == []
+    assert "Without a part in any of these years: oil; not in the model" in words(text)
 
 
 def test_a_part_that_nobody_foresaw_is_shown_by_its_name(connection: duckdb.DuckDBPyConnection) -> None:

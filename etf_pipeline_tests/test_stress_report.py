@@ -377,3 +377,5 @@ def test_simulated_data_says_so(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("UPDATE raw.fetches SET simulated = true")
     for text in (overview(connection), overview(connection, short=True), card(connection)):
         assert text.startswith("SIMULATED MARKET")
+    for text in (overview(connection), card(connection)):
+        assert "a replay is what it did on those dates, and has nothing of the crisis" in words(text)

@@ -1,4 +1,5 @@
-# make run   the whole pipeline on the simulated market, then the ranking
+# make run   the whole pipeline on the simulated market, then the ranking, what its first funds load on, and what
+#            could break them
 # make test  the whole test suite
 PYTHON ?= python3
 VENV   ?= .venv
@@ -32,6 +33,8 @@ run: $(VENV)/.installed
 	@mkdir -p warehouse
 	$(BIN)/etf build
 	$(BIN)/etf rank
+	$(BIN)/etf exposure --short
+	$(BIN)/etf stress --short
 
 test: $(VENV)/.installed browser
 	@$(BIN)/python -m etf_pipeline.kernels

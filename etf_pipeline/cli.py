@@ -156,6 +156,56 @@ def risk(
 
 
 @app.command()
+def exposure(
+    ticker: Annotated[
+        str | None, typer.Argument(help="a fund, e.g. VAS.AX; none: the ranking's first")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="YYYY-MM-DD: the newest month's end up to it")] = None,
+    top: Annotated[int, typer.Option(help="how many of the ranking", min=1)] = 10,
+    short: Annotated[bool, typer.Option("--short", help="one table of the ranking's first funds")] = False,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Show what funds' returns load on, and what the account's returns and volatility came from."""
+    configure(warehouse=warehouse)
+    day = _day(session)
+    from etf_pipeline.exposure_card import exposure_card
+    from etf_pipeline.exposure_report import exposure_overview
+
+    _short_is_of_all(short, ticker)
+    with _published().read_published() as connection:
+        if ticker is None:
+            exposure_overview(connection, console, session=day, top=top, short=short)
+        else:
+            exposure_card(connection, console, ticker=ticker, session=day)
+
+
+@app.command()
+def stress(
+    ticker: Annotated[
+        str | None, typer.Argument(help="a fund, e.g. VAS.AX; none: the ranking's first")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="YYYY-MM-DD: the newest month's end up to it")] = None,
+    top: Annotated[int, typer.Option(help="how many of the ranking", min=1)] = 10,
+    short: Annotated[bool, typer.Option("--short", help="one table of the worst scenarios")] = False,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Show what funds and the account would lose in past crises and supposed shocks, and how sure that is."""
+    configure(warehouse=warehouse)
+    day = _day(session)
+    from etf_pipeline.stress_card import stress_card
+    from etf_pipeline.stress_report import stress_overview
+    from etf_pipeline.stress_scenarios import read_stress_scenarios
+
+    _short_is_of_all(short, ticker)
+    scenarios = read_stress_scenarios(load_settings().attribution.scenario_file)
+    with _published().read_published() as connection:
+        if ticker is None:
+            stress_overview(connection, console, session=day, scenarios=scenarios, top=top, short=short)
+        else:
+            stress_card(connection, console, ticker=ticker, session=day, scenarios=scenarios)
+
+
+@app.command()
 def backtest(
     strategy: StrategyOption = "top_ranked",
     trades: Annotated[str | None, typer.Option(help="YYYY-MM-DD: what was traded on it")] = None,
@@ -265,6 +315,11 @@ def _day(text: str | None) -> str | None:
         raise CommandError(f"session {text}: write a date as YYYY-MM-DD ({error})") from error
 
 
+def _short_is_of_all(short: bool, ticker: str | None) -> None:
+    if short and ticker is not None:
+        raise CommandError("--short is about the ranking's first funds: leave the ticker or --short out")
+
+
 def _source_opens() -> None:
     """Raise at once, before a run begins, where a source cannot be opened: of prices, reference series or factors."""
     from etf_pipeline.sources import open_factor_source, open_reference_source, open_source
@@ -300,6 +355,7 @@ def main() -> None:
     """Entry point: errors a user can mend are a line, not a traceback."""
     import duckdb
 
+    from etf_pipeline.attribution_evidence import NoAttributionError
     from etf_pipeline.backtest_evidence import NoBacktestError
     from etf_pipeline.proof import ProofError
     from etf_pipeline.reports import NoRiskError, NotRankedError
@@ -308,7 +364,7 @@ def main() -> None:
 
     mendable = (
         SettingsError, CommandError, SourceError, WarehouseBusyError, NotRankedError, NoRiskError, NoBacktestError,
-        ProofError, OSError, UnicodeDecodeError, duckdb.Error,
+        NoAttributionError, ProofError, OSError, UnicodeDecodeError, duckdb.Error,
     )  # fmt: skip
     try:
         app()

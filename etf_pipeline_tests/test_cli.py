@@ -98,7 +98,7 @@ def assert_refused(printed: Printed, *told: str) -> None:
 def test_help_lists_every_command(etf: Callable[..., Printed]) -> None:
     printed = etf("--help")
     assert printed.code == 0
-    for command in ("build", "daily", "rank", "explain", "risk", "sql"):
+    for command in ("build", "daily", "rank", "explain", "risk", "exposure", "stress", "sql"):
         assert f" {command} " in printed.out
 
 
@@ -110,7 +110,7 @@ def test_build_tells_each_asset_and_nothing_else(built: Printed) -> None:
     assert {"raw/price_history", "market/bars", "scoring/composite_ranking"} <= set(assets)
     assert lines[-1].startswith("build finished in ")
     assert "DEBUG" not in built.err
-    assert len(lines) < 80
+    assert len(lines) < 100, "a line a table, and a few on what was fetched"
 
 
 def test_rank_prints_the_best_first_and_says_that_it_is_simulated(etf: Callable[..., Printed]) -> None:
@@ -163,6 +163,44 @@ def test_risk_of_all_funds_and_of_one(etf: Callable[..., Printed]) -> None:
     assert "risk at the close of 2025-12-31" in printed.out
     assert "How often was the value at risk exceeded?" in printed.out
     assert "Rarer volatility models" not in printed.out
+
+
+def test_exposure_of_the_ranking_and_of_one_fund(etf: Callable[..., Printed]) -> None:
+    printed = etf("exposure", "--top", "4")
+    assert printed.code == 0, printed.err
+    assert printed.out.startswith("SIMULATED MARKET")
+    assert f"What the first of the ranking of {LAST} load on" in printed.out
+    shown = re.findall(r"│ +(\d+) │ \S+\.SIM +│ \S+ +│ 2025-12-31 │", printed.out)
+    assert sorted(shown) == ["1", "2", "3", "4"]
+    printed = etf("exposure", "MKT.SIM", "--session", "2025-12-15")
+    assert printed.code == 0, printed.err
+    assert "at 2025-11-28" in printed.out, "the newest month's end by then"
+    assert "2025-12-31" not in printed.out
+    assert "The path of its loadings" in printed.out
+
+
+def test_stress_of_the_ranking_and_of_one_fund(etf: Callable[..., Printed]) -> None:
+    printed = etf("stress", "--top", "4")
+    assert printed.code == 0, printed.err
+    assert printed.out.startswith("SIMULATED MARKET")
+    fall = next(line for line in printed.out.splitlines() if line.startswith("│ Equities -20 %"))
+    assert fall.count("│") == 6, "a column a fund"
+    assert "Not asked: Dot-com crash" in printed.out
+    printed = etf("stress", "MKT.SIM")
+    assert printed.code == 0, printed.err
+    rows = [line.split("│") for line in printed.out.splitlines() if line.startswith("│ Equities -20 %")]
+    assert rows[0][4].strip() == "-20.0", "the market fund is the market"
+    assert "others unchanged" in printed.out
+
+
+def test_what_make_run_shows_fits_a_screen(etf: Callable[..., Printed]) -> None:
+    target = re.search(r"^run:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert target is not None
+    commands = re.findall(r"\$\(BIN\)/etf (.*)", target.group(1))
+    assert commands == ["build", "rank", "exposure --short", "stress --short"]
+    printed = [etf(*command.split()) for command in commands[2:]]
+    assert [one.code for one in printed] == [0, 0]
+    assert sum(len(one.out.splitlines()) for one in printed) <= 40
 
 
 def test_risk_asks_rarer_models_on_request(etf: Callable[..., Printed]) -> None:
@@ -261,7 +299,10 @@ def test_a_mistake_in_sql_is_pointed_at(etf: Callable[..., Printed]) -> None:
 
 
 def test_there_is_no_warehouse_yet(etf: Callable[..., Printed], tmp_path: Path) -> None:
-    for command in (["rank"], ["explain", "MKT.SIM"], ["risk"], ["risk", "MKT.SIM"], ["sql", "SELECT 1"]):
+    for command in (
+        ["rank"], ["explain", "MKT.SIM"], ["risk"], ["risk", "MKT.SIM"], ["exposure"], ["exposure", "MKT.SIM"], ["stress"],
+        ["stress", "MKT.SIM"], ["sql", "SELECT 1"],
+    ):  # fmt: skip
         assert_refused(
             etf(*command, "--warehouse", str(tmp_path / "none")),
             "nothing is published",
@@ -278,6 +319,14 @@ def test_there_is_no_warehouse_yet(etf: Callable[..., Printed], tmp_path: Path) 
         (("risk", "--session", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
         (("risk", "MKT.SIM", "--session", "2025-12-25"), ("2025-12-25 is not a session with risk", f"to {LAST}")),
         (("risk", "mkt.sin"), ("mkt.sin is not in this warehouse; nearest are MKT.SIM, ",)),
+        (("exposure", "--session", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
+        (("exposure", "mkt.sin"), ("mkt.sin is not in this warehouse; nearest are MKT.SIM, ",)),
+        (("exposure", "--session", "2001-01-02"), ("no month's end at or before 2001-01-02", "to 2025-12-31")),
+        (("exposure", "MKT.SIM", "--short"), ("--short is about the ranking's first funds",)),
+        (("stress", "--session", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
+        (("stress", "mkt.sin"), ("mkt.sin is not in this warehouse; nearest are MKT.SIM, ",)),
+        (("stress", "--session", "2001-01-02"), ("no month's end at or before 2001-01-02", "to 2025-12-31")),
+        (("stress", "MKT.SIM", "--short"), ("--short is about the ranking's first funds",)),
         (("rank", "--session", "2025-12-25"), ("2025-12-25 is not a session", f"to {LAST}")),
         (("daily", "2026-13-01"), ("session 2026-13-01: write a date as YYYY-MM-DD",)),
         (("daily", "2026-01-26"), ("2026-01-26, a Monday, is no session of the exchange (asx)",)),

@@ -119,6 +119,29 @@ VIEWS: dict[str, View] = {
             "simulated": _SIMULATED,
         },
     ),
+    "main.latest_exposures": View(
+        "What each fund loads on at its newest month's end, one row a factor: by the model that explains its class, or by "
+        "the house's own where that ends earlier; exposures_at(session) gives it for any day.",
+        ("attribution.factor_exposure", "raw.listings"),
+        {
+            "session": "the fund's newest month's end with an estimate",
+            "is_main": "the model is the one that explains the fund's class; false: the house model stands in for it",
+            "main_model": "the model that explains the fund's class; NULL where it never could",
+            "main_model_session": "the newest month's end that it has an estimate for",
+            "loading": "slope over the last 252 sessions: return for a factor return of one [ratio]",
+            "loading_to_date": "the same over all returns so far [ratio]",
+            "t_value_to_date": "of that, over its error",
+            "simulated": _SIMULATED,
+        },
+    ),
+    "main.latest_stress": View(
+        "What each fund would lose in each scenario, at the newest month's end; stress_at(session) gives it for any day.",
+        ("attribution.stress_losses", "raw.listings"),
+        {
+            "is_realised": "served_return is what the fund's own prices did then, else it is from exposures",
+            "simulated": _SIMULATED,
+        },
+    ),
     "main.latest_ranking": View(
         "The newest session with a ranking: everyone ranked, and everyone left out with the reason. Where ranked_funds "
         "is small, the source ended earlier for most funds: see scoring.composite_ranking for a fuller session.",
@@ -184,6 +207,12 @@ MACROS: dict[str, str] = {
     "raw.factors_as_of": _AS_OF.format("Factor returns"),
     "raw.bars_of_fetch": "What the fetch of that id held: bars of the funds it answered for, as they stood then.",
     "main.risk_at": "Each fund's served risk on a session, one row a fund; the columns are those of latest_risk.",
+    "main.exposures_at": (
+        "What each fund loads on at its newest month's end at or before a day; the columns are those of latest_exposures."
+    ),
+    "main.stress_at": (
+        "What each fund would lose at the newest month's end at or before a day; the columns are those of latest_stress."
+    ),
     "main.explain_score": (
         "One score taken apart, a row a part. kind says what a row is: 1 a measure of a component, 2 a component, 3 the raw "
         "score, 4 a penalty, 5 the final score, 6 a factor of the position, 7 the position. adds_to names the number that "

@@ -160,6 +160,50 @@ VIEWS: tuple[str, ...] = (
     ORDER BY r.rank NULLS LAST, r.ticker
     """,
     EXPLAIN_SCORE,
+    # The newest month's end of each fund so far: by the model that explains its class; where that ends earlier (published
+    # factors come late), by the house's own. The whole history's loadings, of the same close, stand beside the year's.
+    """
+    CREATE OR REPLACE MACRO main.exposures_at(day) AS TABLE
+    WITH "__asked" AS (SELECT day::DATE AS "__session"),
+    told AS (
+        SELECT e.* FROM "__asked" JOIN attribution.factor_exposure e ON e.session <= "__session"
+        WHERE e.is_main OR e.model = 'house'
+    ),
+    own_model AS (
+        SELECT ticker, max(model) AS main_model, max(session) AS main_model_session FROM told WHERE is_main GROUP BY ticker
+    ),
+    newest AS (
+        SELECT * FROM told WHERE span = 'rolling'
+        QUALIFY dense_rank() OVER (PARTITION BY ticker ORDER BY session DESC, is_main DESC) = 1
+    )
+    SELECT n.session, n.ticker, l.name, l.asset_class, n.model, n.is_main, o.main_model, o.main_model_session, n.factor,
+           n.loading, n.standard_error, n.t_value, n.shrunk_loading, n.shrunk_error, n.own_weight,
+           h.loading AS loading_to_date, h.t_value AS t_value_to_date, n.alpha_annualised, n.alpha_t_value, n.r_squared,
+           n.residual_volatility_annualised, n.observations, n.window_start, n.factors_known_at,
+           (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
+    FROM newest n
+    LEFT JOIN told h ON h.span = 'to_date' AND h.ticker = n.ticker AND h.session = n.session AND h.model = n.model
+        AND h.factor = n.factor
+    LEFT JOIN own_model o ON o.ticker = n.ticker
+    LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l ON l.ticker = n.ticker
+    ORDER BY n.ticker, n.factor
+    """,
+    "CREATE OR REPLACE VIEW main.latest_exposures AS FROM main.exposures_at(DATE '9999-12-31')",
+    """
+    CREATE OR REPLACE MACRO main.stress_at(day) AS TABLE
+    WITH "__asked" AS (SELECT day::DATE AS "__session"),
+    month AS (
+        SELECT max(e.session) AS session FROM "__asked" JOIN attribution.stress_losses e ON e.session <= "__session"
+    )
+    SELECT s.session, s.ticker, l.name, l.asset_class, s.kind, s.scenario, s.others, s.served_return,
+           s.realised_return IS NOT NULL AS is_realised, s.total_return, s.low_80, s.high_80, s.low_95, s.high_95,
+           s.from_equity, s.from_rates, s.from_credit, s.from_currency, s.from_oil, s.from_volatility, s.realised_return,
+           (SELECT coalesce(bool_or(simulated), false) FROM raw.fetches) AS simulated
+    FROM attribution.stress_losses s JOIN month USING (session)
+    LEFT JOIN raw.listings_as_of(TIMESTAMP '9999-12-31') l USING (ticker)
+    ORDER BY s.kind, s.scenario, s.others, s.served_return, s.ticker
+    """,
+    "CREATE OR REPLACE VIEW main.latest_stress AS FROM main.stress_at(DATE '9999-12-31')",
     """
     CREATE OR REPLACE VIEW main.fund_card AS
     WITH seen AS (

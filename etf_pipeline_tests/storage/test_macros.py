@@ -19,7 +19,10 @@ from etf_pipeline_tests.contract_rows import insert
 DAYS = ("2026-01-05", "2026-01-06", "2026-01-07")
 FUNDS = ("A", "B", "C", "D")
 # Every name a macro gives a table or a subquery inside itself.
-ALIASES = ("a", "b", "c", "d", "f", "g", "h", "i", "l", "m", "q", "r", "s", "t", "u", "v", "w", "walk")
+ALIASES = (
+    "a", "b", "c", "d", "e", "f", "g", "h", "i", "l", "m", "month", "n", "newest", "o", "own_model", "q", "r", "s", "t",
+    "told", "u", "v", "w", "walk",
+)  # fmt: skip
 CONTRAST = 1.44
 
 
@@ -56,6 +59,8 @@ def fill(memory: duckdb.DuckDBPyConnection, ticker: str, day: str, *, percentile
     insert(memory, "market.universe", **at, is_member=True)
     insert(memory, "risk.volatility", **at, volatility_annualised=percentile / 100)
     number = DAYS.index(day)
+    insert(memory, "attribution.factor_exposure", **at, span="rolling", model="house", loading=percentile)
+    insert(memory, "attribution.stress_losses", **at, served_return=percentile / 100)
     for known_at in DAYS[number:]:
         insert(
             memory, "raw.bars", **at, occurrence=0, known_at=f"{known_at} 12:00", fetch_id=f"f{DAYS.index(known_at)}",
@@ -104,6 +109,8 @@ ASKED = {
         "scoring.composite_ranking",
         ("ticker", "session"),
     ),
+    "main.exposures_at": ("sum(loading)", "attribution.factor_exposure", ("session",)),
+    "main.stress_at": ("sum(served_return)", "attribution.stress_losses", ("session",)),
     "main.risk_at": ("sum(volatility_annualised)", "scoring.composite_ranking", ("session",)),
     "raw.bars_as_of": ("sum(close)", "raw.fetches", ("known_at",)),
     "raw.actions_as_of": ("count(*)", "raw.fetches", ("known_at",)),

@@ -52,7 +52,7 @@ def factor_exposures(
     ends = month_ends(panel.sessions)
     long, wide = [], []
     for one in models:
-        is_main = main.get(one.model.name, np.zeros(len(panel.tickers), dtype=bool))[one.funds]
+        is_main = main.get(one.model.name, np.zeros(panel.total_return.shape, dtype=bool))[:, one.funds]
         wide.append(_wide(one, one.rolling(settings.window, settings.min_observations), panel, is_main))
         for span, window in (("rolling", settings.window), ("to_date", None)):
             found = one.regression(ends, window, settings.min_observations)
@@ -109,8 +109,6 @@ def _long(
     market: str,
 ) -> pd.DataFrame:
     year = SESSIONS_A_YEAR / one.return_sessions
-    vintage = one.vintage[ends]
-    known_at = np.where(vintage >= 0, one.known_at[np.maximum(vintage, 0)], np.datetime64("NaT", "us"))
     start = panel.sessions[np.maximum(found.window_start, 0)].astype("datetime64[s]")
     frames = []
     for k, name in enumerate(one.model.factors):
@@ -122,7 +120,7 @@ def _long(
                 model=np.array(one.model.name, dtype=object),
                 span=np.array(span, dtype=object),
                 factor=np.array(name, dtype=object),
-                is_main=is_main,
+                is_main=is_main[ends],
                 loading=found.loading[..., k],
                 standard_error=found.standard_error[..., k],
                 t_value=found.t_value[..., k],
@@ -138,7 +136,7 @@ def _long(
                 return_sessions=np.array(one.return_sessions, dtype=np.int32),
                 lag_days=np.array(one.model.lag_days[market], dtype=np.int32),
                 converted=np.array(one.converted),
-                factors_known_at=known_at[:, None],
+                factors_known_at=one.known_at[ends][:, None],
             )
         )
     return together(frames, "attribution.factor_exposure")
@@ -172,6 +170,8 @@ def style_weights(
                 own, level[:, usable], np.array([end]), window=settings.window, max_indices=MOST_STYLES, criterion="bic",
                 min_observations=settings.min_observations,
             )[0]  # fmt: skip
+            if np.isnan(fit.r_squared):  # a fund that did not move is like nothing
+                continue
             chosen = np.flatnonzero(np.nan_to_num(fit.weight) > 0)
             frames.append(
                 pd.DataFrame(

@@ -15,6 +15,7 @@ from etf_pipeline.core.attribution.stress import (
     Exposures,
     FactorPath,
     Losses,
+    Window,
     correlations_to_one,
     coverage,
     ewma_parameters,
@@ -304,7 +305,8 @@ def _month(
         return fund_frame, nothing[0], nothing[1], nothing[2]
     weights = np.array([weight[funds] for weight in held.values()])
     account = portfolio_losses(losses, own, paths, weights, levels=LEVELS, inflation=inflation)
-    gross = np.array([np.abs(weight).sum() for weight in held.values()])
+    # Of what is held, and no zeros beside it: a sum that funds listed later cannot change.
+    gross = np.array([np.abs(weight[weight != 0.0]).sum() for weight in held.values()])
     covered = np.abs(weights).sum(axis=1) / gross
     account_frame = _frame(labels, account, {"strategy": np.array(list(held), dtype=object)}).assign(
         session=day,
@@ -358,7 +360,11 @@ def _realised(
         one = scene.scenarios.replay[name]
         window = window_rows(days, np.datetime64(one.start), np.datetime64(one.end), shift=scene.market.shift)
         if window is not None:
-            out[c] = realised_returns(scene.panel.total_return[:, funds], scene.accepted[:, funds], window)[0]
+            inside = slice(window.first, window.last + 1)
+            own = Window(0, window.last - window.first, window.known_from - window.first)
+            out[c] = realised_returns(
+                scene.panel.total_return[inside, funds], scene.accepted[inside, funds], own
+            )[0]
     return out
 
 

@@ -114,7 +114,13 @@ def _equity(
     nothing = np.empty((len(axis), 0))
     library = Library(
         pipeline,
-        replace(panel, sessions=axis, tickers=panel.tickers[:0], total_return=nothing, spanned=nothing.astype(np.int64)),
+        replace(
+            panel,
+            sessions=axis,
+            tickers=panel.tickers[:0],
+            total_return=nothing,
+            spanned=nothing.astype(np.int64),
+        ),
     )
     model = library.published(EQUITY_MODEL[market], np.array([], dtype=np.int64))
     if model is not None:

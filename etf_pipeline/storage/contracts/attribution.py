@@ -18,15 +18,15 @@ MODEL = Column("model", "VARCHAR", "factor model, see reference/factor_models.to
 IS_MAIN = Column(
     "is_main",
     "BOOLEAN",
-    "the model that explains the fund's asset class; the house model where that is unknown",
+    "the model that explains the fund's asset class; the house model where that is unknown or its factors have ended",
 )
 VOLATILITY = "fraction a year"
 PART = Column(
     "part",
     "VARCHAR",
-    "a factor; alpha: what the regressions expected beyond them; specific: what the funds did beyond "
-    "that; risk_free; unexplained:"
-    "funds without exposures; interest, spread_cost, impact_cost, haircut; other: what is left",
+    "a factor; specific: what the funds did beyond the factors; risk_free; translation: into the factors' currency; "
+    "unexplained: funds without exposures, and sessions on which no factor is known; interest, spread_cost, impact_cost, "
+    "haircut; other: trades within the session and what is left",
 )
 MONTH_END = "last session of a complete month"
 
@@ -55,7 +55,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.factor_exposure",
         "What each fund's returns load on, at months' ends, with errors robust to autocorrelation, and "
-        "drawn to its peers"
+        "drawn to its peers "
         "where its history is short. A window is read as the factors were known when its last day first was.",
         "one row a ticker, month's end, model, span and factor",
         (
@@ -140,7 +140,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.return_attribution",
         "Each session's return of the accounts by factor, with the weights and exposures of the close "
-        "before; the parts add up to"
+        "before; the parts add up to "
         "the return.",
         "one row a strategy, session, model and part",
         (
@@ -320,7 +320,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.replay_coverage",
         "How good predictions of past crises are: funds that lived through them, predicted as if they "
-        "had not, from"
+        "had not, from "
         "exposures estimated after the window.",
         "one row a complete year, asset class and level",
         (

@@ -8,12 +8,12 @@ import pandas as pd
 
 from etf_pipeline.core.attribution.explained import Explained
 from etf_pipeline.core.attribution.factor_regression import FactorRegression
+from etf_pipeline.core.attribution.period_ends import period_ends
 from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
 from etf_pipeline.core.attribution.shrinkage import ShrunkLoadings, shrunk_loadings
 from etf_pipeline.core.attribution.style_analysis import style_at
 from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.risk import class_return
-from etf_pipeline.core.validation.backtest import every, month_ends
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.attribution.models import Reference, factor_models
 from etf_pipeline.defs.resources import PipelineResource
@@ -49,7 +49,7 @@ def factor_exposures(
     panel, settings = return_panel(returns, sessions), pipeline.settings.attribution
     models, main, cash = factor_models(pipeline, panel)
     classes = read_classes(pipeline.warehouse, panel.tickers)[0]
-    ends = month_ends(panel.sessions)
+    ends = period_ends(panel.sessions, pipeline.settings.market)
     long, wide = [], []
     for one in models:
         is_main = main.get(one.model.name, np.zeros(panel.total_return.shape, dtype=bool))[:, one.funds]
@@ -156,7 +156,7 @@ def style_weights(
     quoted = universe[universe["ticker"].isin(panel.tickers)]
     member = from_long_column(quoted, "is_member", panel.sessions, panel.tickers) == 1.0
     styles, level = _styles(panel, member, index, names, pipeline)
-    ends = every(panel.sessions, 3)
+    ends = period_ends(panel.sessions, pipeline.settings.market, 3)
     frames = []
     for column in np.flatnonzero(index == list(names).index(MIXED)) if MIXED in names else ():
         own = np.where(panel.spanned[:, column] == 1, panel.total_return[:, column], np.nan)

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from etf_pipeline.core.attribution.explained import Explained
+from etf_pipeline.core.attribution.period_ends import period_ends
 from etf_pipeline.core.attribution.return_attribution import attribute_return, link_contributions
 from etf_pipeline.core.attribution.risk_contribution import risk_contribution
 from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
 from etf_pipeline.core.market.calendar import year_after
 from etf_pipeline.core.market.long import from_long_column
-from etf_pipeline.core.validation.backtest import Account, backtest, month_ends
+from etf_pipeline.core.validation.backtest import Account, backtest
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.core.validation.periods import complete_years
 from etf_pipeline.defs.attribution.models import PORTFOLIO_MODEL, Library
@@ -109,16 +110,18 @@ def portfolio_attribution(
     }  # fmt: skip
     made, panel, accounts = traded_accounts(frames, pipeline)
     settings = pipeline.settings.attribution
+    months = period_ends(panel.sessions, pipeline.settings.market)
     daily, annual, risk = [], [], []
     for one in _models(pipeline, panel):
         found = one.rolling(settings.window, settings.min_observations)
         for strategy, account in accounts.items():
             label = {"strategy": strategy, "model": one.model.name}
             weight = held_weights(account, panel.total_return.shape)
+            ends = months[months >= account.first]
             parts, rows = _by_part(one, found, account, weight, panel)
             daily.append(_daily(parts, rows, panel.sessions).assign(**label))
             annual.append(_annual(parts, rows, account, made.covered, panel.sessions).assign(**label))
-            risk.append(_risk(one, found, weight, account.first, panel.sessions).assign(**label))
+            risk.append(_risk(one, found, weight, ends, panel.sessions).assign(**label))
     yield dg.Output(together(daily, "attribution.return_attribution"), "return_attribution")
     by_year = together(annual, "attribution.annual_attribution")
     shown = by_year[(by_year["strategy"] == "top_ranked") & (by_year["model"] == "house")]
@@ -205,13 +208,14 @@ def _annual(
 
 
 def _risk(
-    one: Explained, found: RollingExposure, weight: np.ndarray, first: int, sessions: np.ndarray
+    one: Explained, found: RollingExposure, weight: np.ndarray, ends: np.ndarray, sessions: np.ndarray
 ) -> pd.DataFrame:
+    """Volatility by part at the rows ``ends``, as the covariance of the factors and residuals known there has it."""
     frames = []
-    for row in month_ends(sessions):
+    for row in ends:
         # Funds that are held, and no others: sums over them then do not depend on who is listed later.
         held = np.flatnonzero(weight[row])
-        if row < first or not len(held) or not one.alive[row]:
+        if not len(held) or not one.alive[row]:
             continue
         known, covariance = one.covariance(int(row))
         if np.isnan(covariance).any():

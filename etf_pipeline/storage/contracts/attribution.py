@@ -28,7 +28,7 @@ PART = Column(
     "unexplained: funds without exposures, and sessions on which no factor is known; interest, spread_cost, impact_cost, "
     "haircut; other: trades within the session and what is left",
 )
-MONTH_END = "last session of a complete month"
+MONTH_END = "last session of a month, by the exchange's calendar"
 
 
 def _moves(what: str) -> tuple[Column, ...]:
@@ -127,7 +127,7 @@ ATTRIBUTION_CONTRACTS = (
         "one row a ticker, quarter's end and asset class in the mix",
         (
             ticker(),
-            session("last session of a complete quarter"),
+            session("last session of a quarter, by the exchange's calendar"),
             Column("style", "VARCHAR", "asset class, the mean return of its funds; or cash_rate"),
             Column("weight", "DOUBLE", "share", "0-1"),
             optional("standard_error", "asymptotic, of the active weights", "0-1"),
@@ -302,7 +302,7 @@ ATTRIBUTION_CONTRACTS = (
         (
             Column("kind", "VARCHAR", "fund or strategy"),
             Column("name", "VARCHAR", "ticker, or name of the account"),
-            session("last session of a complete quarter"),
+            session("last session of a quarter, by the exchange's calendar"),
             *(
                 optional(f"{what}_{level}", f"{doc} at {level} %", "fraction")
                 for what, doc in (

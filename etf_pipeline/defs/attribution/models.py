@@ -11,7 +11,7 @@ from etf_pipeline.core.attribution.explained import LONGEST_SPAN, Explained, exp
 from etf_pipeline.core.attribution.factor_models import FRENCH_FACTORS, FactorModel
 from etf_pipeline.core.attribution.house_factors import house_factors, level_on_sessions
 from etf_pipeline.core.attribution.known_factors import last_known
-from etf_pipeline.core.attribution.vintage_factors import vintage_factors
+from etf_pipeline.core.attribution.vintage_factors import distinct_vintages, last_factor_day, vintage_factors
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.resources import Pipeline
 from etf_pipeline.factor_models_file import read_factor_models
@@ -28,6 +28,8 @@ SERIES = {
 }
 """What a house factor needs, and the reference series that is it: always the same, or its scale would change on the day
 that a better one begins. All are New York's."""
+FOR_EVER = 36_525
+"""Days."""
 SIMULATED = "simulated_six"
 CLASSIC = "us_three"
 """Beside the six factors of American shares: its vintages reach back furthest."""
@@ -61,8 +63,8 @@ class Reference:
         Session by session: that a series begins later does not change what stood in for it before.
         """
         name = "us_cash_rate" if self._market == "us" and not self._simulated else "cash_rate"
-        # A central bank's rate stands until the next decision.
-        rate, source = self.level(name, max_age_days=400), name
+        # A central bank's rate stands until the next decision, which may be years away.
+        rate, source = self.level(name, max_age_days=FOR_EVER), name
         if fallback is not None:
             source = name if np.isfinite(rate).any() else "risk-free rate of the factor library"
             rate = np.where(np.isnan(rate), last_known(fallback), rate)
@@ -163,22 +165,22 @@ def _published(
     history = vintages.select(model.region, columns)
     first = history.first_known()
     moments = np.unique(first[~np.isnat(first)])
-    cube = np.array([history.as_known(moment) for moment in moments]).reshape(
-        len(moments), len(history.sessions), len(columns)
-    )
-    place = np.searchsorted(moments, first)
+    number = np.where(np.isnat(first), -1, np.searchsorted(moments, first))
+    kept, stands_for = distinct_vintages(history.as_known(moment) for moment in moments)
+    kept = kept.reshape(len(kept), len(history.sessions), len(columns))
     found = vintage_factors(
         panel.sessions,
         history.sessions,
-        cube[..., :-1],
-        cube[..., -1],
-        np.where(np.isnat(first), -1, place),
+        kept[..., :-1],
+        kept[..., -1],
+        np.append(stands_for, -1)[number],
         model.factors,
         lag_days=model.lag_days[market],
         longest_span=max(LONGEST_SPAN, model.return_sessions[market]),
     )
     foreign = model.currency not in (HOME_CURRENCY[market], "local")
-    known_at = np.append(moments, np.datetime64("NaT", "us"))[found.vintage]
+    day = last_factor_day(panel.sessions, history.sessions, model.lag_days[market])
+    known_at = np.append(first, np.datetime64("NaT", "us"))[day]
     return explained(
         model, funds, panel.total_return, panel.spanned, found.value, found.vintage, known_at, found.first_known,
         return_sessions=model.return_sessions[market], exchange_rate=reference.level("audusd") if foreign else None,

@@ -19,6 +19,8 @@ from etf_pipeline.defs.validation.backtest import together
 
 SIMULATED_WINDOW = 1000
 LEAST_SIMULATED = 126
+LEAST_COVERED = 0.95
+"""Share of what an account holds that must be simulated for the account to be: the rest would pass for cash."""
 
 
 def simulated_months(scene: Scene) -> pd.DataFrame:
@@ -46,7 +48,12 @@ def simulated_months(scene: Scene) -> pd.DataFrame:
             paths=settings.paths,
             seed=settings.seed,
         )
-        held = {name: weight[row, funds] for name, weight in scene.weight.items() if weight[row].any()}
+        there = np.isfinite(drawn[0])
+        held = {
+            name: weight[row, funds]
+            for name, weight in scene.weight.items()
+            if _share(weight[row], funds[there]) >= LEAST_COVERED
+        }
         accounts = [np.nan_to_num(drawn) @ weight for weight in held.values()]
         tail = simulated_tail(np.column_stack([drawn, *accounts]))
         frames.append(
@@ -67,3 +74,10 @@ def simulated_months(scene: Scene) -> pd.DataFrame:
         )
     frame = together(frames, "attribution.simulated_losses")
     return frame[frame["value_at_risk_95"].notna()]
+
+
+def _share(weight: np.ndarray, funds: np.ndarray) -> float:
+    """Part of the gross weight that the funds are; 0 where nothing is held."""
+    held = np.flatnonzero(weight)
+    gross = float(np.abs(weight[held]).sum())
+    return float(np.abs(weight[np.intersect1d(held, funds)]).sum()) / gross if gross > 0 else 0.0

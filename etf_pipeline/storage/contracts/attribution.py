@@ -297,7 +297,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.simulated_losses",
         "Filtered historical simulation of the next 21 sessions: past shocks, drawn for all funds "
-        "together, at today's volatility.",
+        "together, at today's volatility. An account is there where 95 % of what it holds is simulated.",
         "one row a fund or account and quarter's end",
         (
             Column("kind", "VARCHAR", "fund or strategy"),

@@ -180,6 +180,16 @@ def test_factors_parts_add_up_and_accounts_are_their_funds(scene):
     np.testing.assert_allclose(tables["portfolio"]["covered_weight"], share, rtol=1e-12)
 
 
+def test_an_account_without_exposures_has_no_row(scene):
+    row = 700
+    weight = np.zeros_like(scene.weight["top_ranked"])
+    weight[row, 1] = 0.9  # gone since a while, still in the books
+    assert not scene.alive(row)[1]
+    tables = month(replace(scene, weight=scene.weight | {"benchmark": weight}), row)
+    for name in ("portfolio", "reverse", "fragile"):
+        assert set(tables[name]["strategy"]) == {"top_ranked"}
+
+
 def test_a_factor_that_has_ended_is_no_scenario_and_has_no_part(scene):
     left_out: dict[str, str] = {}
     row = 880

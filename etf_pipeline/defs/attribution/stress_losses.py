@@ -50,7 +50,8 @@ def month_losses(
     fund_frame = _frame(labels, losses, {"ticker": scene.panel.tickers[funds]}).assign(
         session=day, realised_return=realised.ravel(), served_return=served.ravel()
     )
-    held = {name: weight[row] for name, weight in scene.weight.items() if weight[row].any()}
+    # An account of which nothing has exposures has no loss, rather than one of 0.
+    held = {name: weight[row] for name, weight in scene.weight.items() if weight[row, funds].any()}
     if not held:
         nothing = [
             together([], f"attribution.{name}")

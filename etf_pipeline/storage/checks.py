@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from etf_pipeline.core.risk.garch import HORIZONS, MODELS
 from etf_pipeline.core.scoring.rules import COMPONENT_NAMES, PENALTY_LABELS
+from etf_pipeline.storage.attribution_rules import ATTRIBUTION_RULES
 from etf_pipeline.storage.backtest_rules import BACKTEST_RULES
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
@@ -390,6 +391,7 @@ RULES: tuple[Rule, ...] = (
         "AND NOT coverage BETWEEN 0.75 AND 0.85",
     ),
     *BACKTEST_RULES,
+    *ATTRIBUTION_RULES,
     Rule(
         "scoring.component_scores",
         "scores_in_range",

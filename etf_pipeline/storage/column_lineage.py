@@ -6,32 +6,24 @@ columns of a joined table) is not repeated for every column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from etf_pipeline.core.scoring.components import COMPONENTS
 from etf_pipeline.core.signals.forecast import CONTEXT_STATES, FUND_FEATURES
+from etf_pipeline.storage.attribution_lineage import ATTRIBUTION_LINEAGE
+from etf_pipeline.storage.column_sources import KEY, ColumnSources
+from etf_pipeline.storage.column_sources import all_of as _all_of
+from etf_pipeline.storage.column_sources import of as _of
+from etf_pipeline.storage.column_sources import same as _same
 from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.contracts.scoring import PENALTY_INPUTS
 
-ColumnSources = Mapping[str, tuple[str, ...]]
-"""column -> the columns it is computed from, each written "schema.asset.column"."""
-
 # Both hold the table raw.bars: the history loaded at once, and the sessions brought in since.
 RAW_BARS = ("raw.price_history", "raw.raw_prices")
-KEY = ("ticker", "session")
-
-
-def _of(asset: str, *columns: str) -> tuple[str, ...]:
-    return tuple(f"{asset}.{column}" for column in columns)
 
 
 def _raw(*columns: str) -> tuple[str, ...]:
     return tuple(source for asset in RAW_BARS for source in _of(asset, *columns))
-
-
-def _same(asset: str, columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Columns taken over unchanged."""
-    return {column: _of(asset, column) for column in columns}
 
 
 _PRICES = ("open", "high", "low", "close")
@@ -83,12 +75,6 @@ _CLASS = _of("raw.listings", "asset_class")
 _PRICE_BAR = _of(_BAR, *_PRICES, "accepted", "scale", "split", "distribution", "basis")
 _YEAR = ("session", "year", "scope")
 _JUDGED_PARTS = ("raw_", "corrected_", "lower_", "upper_")
-
-
-def _all_of(table: str, sources: tuple[str, ...], *, but: Iterable[str] = KEY) -> dict[str, tuple[str, ...]]:
-    """Every column of ``table`` but the named ones, each from ``sources``."""
-    left_out = set(but)
-    return {name: sources for name in CONTRACTS[table].names if name not in left_out}
 
 
 def _judged(table: str, forecasts: tuple[str, ...], labels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -489,6 +475,7 @@ COLUMN_LINEAGE: Mapping[str, ColumnSources] = {
     **_weights(),
     **_evaluation(),
     **_backtest(),
+    **ATTRIBUTION_LINEAGE,
     "signals.momentum": {**_same("market.total_return", KEY), **_all_of("signals.momentum", _RETURN)},
     "signals.volume": _volume(),
     "signals.market_context": {

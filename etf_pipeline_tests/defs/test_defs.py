@@ -20,7 +20,7 @@ from etf_pipeline.storage.contracts import CONTRACTS
 from etf_pipeline.storage.io_manager import table_schema
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
-STAGES = ["ingest", "market", "risk", "signals", "scoring", "validation", "production"]
+STAGES = ["ingest", "market", "risk", "signals", "scoring", "validation", "attribution", "production"]
 # Assets that hold a raw table under another name, and the one that is a file.
 TABLE = {
     "raw.price_history": "raw.bars",
@@ -126,7 +126,7 @@ def test_every_table_of_the_research_tier_has_its_asset_and_contract_check() -> 
     research = [
         name
         for name in CONTRACTS
-        if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation"}
+        if name.split(".")[0] in {"market", "risk", "signals", "scoring", "validation", "attribution"}
     ]
     assert checked == {dg.AssetKey(name.split(".")) for name in research}
 

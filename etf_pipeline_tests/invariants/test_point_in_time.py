@@ -20,7 +20,12 @@ SIMULATED_CUTS = ["2022-06-30"]
 REAL_CUT = "2013-09-16"
 # What judges the bars, around defects of the real file: a repaired consolidation, prints, holes, the 2008 volumes.
 REAL_MARKET_CUTS = ["2011-01-06", "2020-05-05", "2024-11-20"]
-FILLED = {"market.bars", "market.universe", "scoring.composite_ranking", "validation.backtest_daily"}
+FILLED = {
+    "market.bars", "market.universe", "scoring.composite_ranking", "validation.backtest_daily",
+    "attribution.rolling_exposure", "attribution.return_attribution", "attribution.portfolio_risk",
+    "attribution.stress_losses", "attribution.portfolio_stress", "attribution.liquidity_stress",
+    "attribution.simulated_losses",
+}  # fmt: skip
 """Tables that a comparison would prove nothing without rows of."""
 MARKET = [table for table in RESEARCH if table.startswith("market.")]
 
@@ -66,6 +71,7 @@ def test_the_test_can_see_a_look_ahead(built: Pipeline, tmp_path: Path) -> None:
 def asx(data: Path, directory: Path, **settings: object) -> Pipeline:
     chosen = Settings(
         market="asx", source="files", path=data / "asx" / "asx_prices_adj.parquet", warehouse=directory,
+        reference_path=data / "macro", factor_path=data / "ff",
         backtest={"weight_steps": 0, "random_portfolios": 20}, **settings,  # type: ignore[arg-type]
     )  # fmt: skip
     return Pipeline(chosen)

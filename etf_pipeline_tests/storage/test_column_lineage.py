@@ -66,8 +66,25 @@ STAND_ALONE = {
     "validation.listing_bias": {"comparison"},
     "validation.readiness": {"gate", "question", "evidence"},
     "production.published_ranking": {"simulated", "published_at"},
+    "attribution.factor_exposure": {"model", "span", "factor", "return_sessions", "lag_days", "converted"},
+    "attribution.rolling_exposure": {"model"},
+    **{
+        f"attribution.{table}": {"strategy", "model", "part"}
+        for table in ("return_attribution", "annual_attribution", "portfolio_risk")
+    },
+    "attribution.stress_losses": {"kind", "scenario", "others"},
+    "attribution.portfolio_stress": {"strategy", "kind", "scenario", "others"},
+    "attribution.reverse_stress": {"strategy", "scenario", "loss", "horizon_sessions"},
+    "attribution.portfolio_fragility": {"strategy", "scenario"},
+    "attribution.liquidity_stress": {"strategy", "scenario", "capital"},
+    "attribution.simulated_losses": {"kind", "paths"},
+    "attribution.replay_coverage": {"level"},
 }
-TABLE_OF = {**dict.fromkeys(RAW_BARS, "raw.bars"), "raw.reference_series": "raw.macro"}
+TABLE_OF = {
+    **dict.fromkeys(RAW_BARS, "raw.bars"),
+    "raw.reference_series": "raw.macro",
+    "raw.factor_returns": "raw.factors",
+}
 EDGES = [
     (table, column, source)
     for table, columns in COLUMN_LINEAGE.items()

@@ -64,7 +64,8 @@ def align_factors(
     Returns
     -------
     AlignedFactors. A factor is NaN where a day of the span has no value, and everything is where the last weekday of the
-    span lies beyond the last factor day: it may still be published. Before the first factor day likewise.
+    span is no factor day and none up to the session follows it: it may still be published. Before the first factor day
+    likewise.
 
     Raises
     ------
@@ -82,11 +83,10 @@ def align_factors(
     end = np.searchsorted(d, t - lag_days, side="right")  # factor days seen by the close of each session
     table = np.full((longest_span, count, width), np.nan)
     rate = np.full((longest_span, count), np.nan)
-    last_weekday = np.busday_offset(t - lag_days, 0, roll="backward")
+    told = _published(t, d, lag_days)
     for m in range(1, min(longest_span, count - 1) + 1):
         begin = end[:-m]
-        # Published: nothing of the span lies beyond the table, and its begin is not before it.
-        inside = (begin > 0) & (last_weekday[m:] <= d[-1]) if len(d) else np.zeros(count - m, dtype=bool)
+        inside = (begin > 0) & told[m:]
         table[m - 1, m:], rate[m - 1, m:] = _over_days(
             value, risk_free, begin, end[m:], inside, np.array([name == market for name in names])
         )
@@ -94,7 +94,7 @@ def align_factors(
     last, days = first.copy(), np.full(count, -1, dtype=np.int32)
     if count > 1 and len(d):
         begin, stop = end[:-1], end[1:]
-        inside = (begin > 0) & (last_weekday[1:] <= d[-1])
+        inside = (begin > 0) & told[1:]
         days[1:] = np.where(inside, stop - begin, -1)
         some = np.flatnonzero(inside & (stop > begin))
         first[some + 1], last[some + 1] = d[begin[some]], d[stop[some] - 1]
@@ -154,6 +154,19 @@ def excess_return(
     ratio = np.where(chosen, rate[:, None] / rate[base], 1.0)
     out = (1.0 + total_return) * ratio - 1.0 - aligned.risk_free[span - 1, row]
     return np.where(usable & (row >= span), out, np.nan)
+
+
+def _published(sessions: Days, factor_days: Days, lag_days: int) -> np.ndarray:
+    """(S,) bool: the last weekday that the session sees has its factors, or a factor day after it shows it had none.
+
+    Days after the session are no evidence: the row would change when they come.
+    """
+    if not len(factor_days):
+        return np.zeros(len(sessions), dtype=bool)
+    last_weekday = np.busday_offset(sessions - lag_days, 0, roll="backward")
+    place = np.searchsorted(factor_days, last_weekday)
+    following = factor_days[np.minimum(place, len(factor_days) - 1)]
+    return np.asarray((following >= last_weekday) & (following <= sessions))
 
 
 def _over_days(

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from etf_pipeline.core.attribution.alignment import AlignedFactors, excess_return
+from etf_pipeline.core.attribution.factor_covariance import factor_covariance
 from etf_pipeline.core.attribution.factor_models import FactorModel
 from etf_pipeline.core.attribution.factor_regression import FactorRegression
 from etf_pipeline.core.attribution.known_factors import known_factors, regression_on_known, rolling_on_known
 from etf_pipeline.core.attribution.overlapping_returns import overlapping_returns
 from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
+from etf_pipeline.core.market.rolling import sessions_since
 
 LONGEST_SPAN = 5
 """Sessions that a return may span and still find its factors."""
+FRESH_SESSIONS = 5
+"""Sessions without a value of any factor after which a model has ended."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Explained:
     funds : (N,) int64, columns of the funds in the panel of all.
     factors : (V, M, S, K) float64 returns over the last 1..M sessions, V vintages.
     vintage : (S,) int64, which of them the window ending there is read from, -1 for none.
-    known_at : (V,) datetime64[us], of the vintages; NaT for the house's own factors.
+    known_at : (S,) datetime64[us], moment as of which the window ending at a session is read; NaT for the house's own
+        factors and where there is none.
     available : (S, K) bool, factors that are a part of the model at a session.
     single : AlignedFactors, as first known; its row of one session explains that session.
     return_sessions : that each return in the regressions spans at least.
@@ -48,6 +53,25 @@ class Explained:
     spanned: np.ndarray
     single_excess: np.ndarray
     converted: bool
+
+    @property
+    def alive(self) -> np.ndarray:
+        """(S,) bool, sessions on or shortly before which a factor of the model had a value: here it explains."""
+        known = np.isfinite(self.single.value[0]).any(axis=1, keepdims=True)
+        since = sessions_since(known)[:, 0]
+        return np.asarray((since >= 0) & (since <= FRESH_SESSIONS) & self.available.any(axis=1))
+
+    def covariance(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Factors known at a row, (k,) columns, and the covariance (k, k) of their moves, a session, as read there.
+
+        Of returns over as many sessions as those of the regressions, divided by their number: what moves on the session
+        before or after because markets close at other hours counts as together. NaN with too few of them.
+        """
+        known = np.flatnonzero(self.available[row])
+        if self.vintage[row] < 0 or not len(known):
+            return known, np.full((len(known), len(known)), np.nan)
+        table = self.factors[self.vintage[row], self.return_sessions - 1]
+        return known, factor_covariance(table[:, known], row) / self.return_sessions
 
     def rolling(self, window: int, min_observations: int) -> RollingExposure:
         """At every session, over the last ``window``."""

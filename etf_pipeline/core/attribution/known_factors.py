@@ -32,6 +32,12 @@ def known_factors(value: np.ndarray, *, window: int = 252, share: float = 0.8) -
     return np.asarray(there - before >= share * window)
 
 
+def last_known(value: np.ndarray) -> np.ndarray:
+    """(S,) each value, or the last one before it that was known; NaN before the first."""
+    row = np.maximum.accumulate(np.where(np.isnan(value), -1, np.arange(len(value))))
+    return np.where(row >= 0, value[np.maximum(row, 0)], np.nan)
+
+
 def rolling_on_known(
     excess_return: np.ndarray,
     sessions_spanned: np.ndarray,

@@ -99,6 +99,7 @@ def attribute_return(
     Notes
     -----
     A return over several sessions falls on its last, with the factors of that one session; the rest is in ``specific``.
+    Sums run from fund to fund, so that funds that are not held, or not listed yet, cannot change a digit.
     """
     sessions, funds = weight.shape
     count = factor_return.shape[1]
@@ -126,14 +127,14 @@ def attribute_return(
     returned = ~np.isnan(now)
     explained = returned & modelled & ~np.isnan(over) & known_factors[:, None]
     w = np.where(explained, held, 0.0)
-    exposure = np.einsum("tn,tnk->tk", w, np.where(explained[:, :, None], loading[:-1], 0.0))
-    by_factor = np.where(known_factors[:, None], exposure * factor_return[1:], 0.0)
-    constant = (w * np.where(explained, alpha[:-1], 0.0)).sum(axis=1)
-    in_excess = (w * np.where(explained, over, 0.0)).sum(axis=1)
-    bank = np.where(known_factors, w.sum(axis=1) * risk_free[1:], 0.0)
-    in_total = (w * np.where(explained, now, 0.0)).sum(axis=1)
     left = np.where(returned & ~explained, held, 0.0)
-    unexplained = (left * np.where(returned, now, 0.0)).sum(axis=1)
+    exposure = in_order(w[:, :, None] * np.where(explained[:, :, None], loading[:-1], 0.0))
+    by_factor = np.where(known_factors[:, None], exposure * factor_return[1:], 0.0)
+    constant = in_order(w * np.where(explained, alpha[:-1], 0.0))
+    in_excess = in_order(w * np.where(explained, over, 0.0))
+    bank = np.where(known_factors, in_order(w) * risk_free[1:], 0.0)
+    in_total = in_order(w * np.where(explained, now, 0.0))
+    unexplained = in_order(left * np.where(returned, now, 0.0))
     parts = [
         by_factor, constant, in_excess - by_factor.sum(axis=1) - constant, bank, in_total - in_excess - bank, unexplained,
     ]  # fmt: skip
@@ -152,9 +153,20 @@ def attribute_return(
         items={name: np.concatenate([first, values[1:]]) for name, values in given.items()},
         other=np.concatenate([first, portfolio_return[1:] - explained_sum]),
         portfolio_return=np.concatenate([first, portfolio_return[1:]]),
-        unexplained_weight=np.concatenate([first, np.abs(left).sum(axis=1)]),
-        weight_without_return=np.concatenate([first, np.abs(np.where(returned, 0.0, held)).sum(axis=1)]),
+        unexplained_weight=np.concatenate([first, in_order(np.abs(left))]),
+        weight_without_return=np.concatenate([first, in_order(np.abs(np.where(returned, 0.0, held)))]),
     )
+
+
+def in_order(value: np.ndarray) -> np.ndarray:
+    """Sums over the funds of (S, N, ...), one after the other.
+
+    numpy's own sums add in pairs: a column of zeros more, a fund listed later, would change the last digit.
+    """
+    total = np.zeros((len(value), *value.shape[2:]))
+    for j in range(value.shape[1]):
+        total += value[:, j]
+    return total
 
 
 def link_contributions(contribution: np.ndarray, portfolio_return: np.ndarray) -> np.ndarray:

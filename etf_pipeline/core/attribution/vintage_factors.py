@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,37 @@ class VintageFactors:
     value: np.ndarray
     vintage: np.ndarray
     first_known: AlignedFactors
+
+
+def distinct_vintages(tables: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Vintages that had something else to say of a day than the one after them.
+
+    A library that adds a day each evening would need a table each; where it restated nothing, the next one's serves the
+    windows of both, which end before what was added.
+
+    Parameters
+    ----------
+    tables : V of (D, F) float64, ascending by the moment they were known at; NaN where nothing was known.
+
+    Returns
+    -------
+    (W, D, F) those kept, and (V,) int64, which of them stands for each; (0, 0, 0) for none.
+    """
+    kept: list[np.ndarray] = []
+    place: list[int] = []
+    for table in tables:
+        if kept and _continues(table, kept[-1]):
+            kept[-1] = table
+        else:
+            kept.append(table)
+        place.append(len(kept) - 1)
+    return np.array(kept) if kept else np.empty((0, 0, 0)), np.array(place, dtype=np.int64)
+
+
+def _continues(table: np.ndarray, before: np.ndarray) -> bool:
+    """Whether it says the same of every day up to the last that was known before."""
+    end = int(np.flatnonzero(~np.isnan(before).all(axis=1))[-1]) + 1 if (~np.isnan(before)).any() else 0
+    return bool(np.array_equal(table[:end], before[:end], equal_nan=True))
 
 
 def vintage_factors(
@@ -65,16 +97,18 @@ def vintage_factors(
     table = np.empty((len(values), *size))
     for v in range(len(values)):
         table[v] = aligned(values[v], risk_free[v]).value
-    known = first >= 0
-    row = np.arange(len(d))
-    told = (
-        np.where(known[:, None], values[np.maximum(first, 0), row], np.nan)
-        if len(values)
-        else np.empty((len(d), len(names)))
-    )
-    rate = np.where(known, risk_free[np.maximum(first, 0), row], np.nan) if len(values) else np.empty(len(d))
+    told, rate = np.full((len(d), len(names)), np.nan), np.full(len(d), np.nan)
+    row = np.flatnonzero(first >= 0)
+    told[row], rate[row] = values[first[row], row], risk_free[first[row], row]
+    day = last_factor_day(t, d, lag_days)
+    serves = np.append(np.asarray(first, dtype=np.int64), -1)[day]
+    return VintageFactors(table, serves, aligned(told, rate))
+
+
+def last_factor_day(sessions: np.ndarray, days: np.ndarray, lag_days: int) -> np.ndarray:
+    """(S,) int64, place in ``days`` of the last factor day that each session sees; -1 where it is too old, or none."""
+    t, d = np.asarray(sessions, dtype="datetime64[D]"), np.asarray(days, dtype="datetime64[D]")
     last = np.searchsorted(d, t - lag_days, side="right") - 1
     fresh = last >= 0
     fresh[fresh] = (t[fresh] - lag_days - d[last[fresh]]).astype(np.int64) <= MAX_AGE_DAYS
-    serves = np.where(fresh, first[np.maximum(last, 0)] if len(d) else -1, -1)
-    return VintageFactors(table, serves.astype(np.int64), aligned(told, rate))
+    return np.where(fresh, last, -1).astype(np.int64)

@@ -9,12 +9,12 @@ import pandas as pd
 
 from etf_pipeline.core.attribution.explained import Explained
 from etf_pipeline.core.attribution.factor_regression import FactorRegression
+from etf_pipeline.core.attribution.period_ends import period_ends
 from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
 from etf_pipeline.core.attribution.shrinkage import ShrunkLoadings, shrunk_loadings
 from etf_pipeline.core.attribution.style_analysis import style_at
 from etf_pipeline.core.market.long import from_long_column, to_long
 from etf_pipeline.core.risk import class_return
-from etf_pipeline.core.validation.backtest import every, month_ends
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.attribution.models import (
     MONTHLY_OBSERVATIONS,
@@ -56,10 +56,10 @@ def factor_exposures(
     panel, settings = return_panel(returns, sessions), pipeline.settings.attribution
     models, main, cash = factor_models(pipeline, panel)
     classes = read_classes(pipeline.warehouse, panel.tickers)[0]
-    ends = month_ends(panel.sessions)
+    ends = period_ends(panel.sessions, pipeline.settings.market)
     long, wide = [], []
     for one in models:
-        is_main = main.get(one.model.name, np.zeros(len(panel.tickers), dtype=bool))[one.funds]
+        is_main = main.get(one.model.name, np.zeros(panel.total_return.shape, dtype=bool))[:, one.funds]
         wide.append(_wide(one, one.rolling(settings.window, settings.min_observations), panel, is_main))
         for span, window in (("rolling", settings.window), ("to_date", None)):
             found = one.regression(ends, window, settings.min_observations)
@@ -72,7 +72,7 @@ def factor_exposures(
             found = one.regression(np.arange(len(ends)), window, MONTHLY_OBSERVATIONS)
             if found is not None:
                 drawn = shrunk_loadings(found.loading, found.standard_error, classes[one.funds])
-                no = np.zeros(len(one.funds), dtype=bool)
+                no = np.zeros((len(ends), len(one.funds)), dtype=bool)
                 long.append(
                     _long(one, found, drawn, np.arange(len(ends)), span, months, no, pipeline.settings.market)
                 )
@@ -126,8 +126,6 @@ def _long(
     market: str,
 ) -> pd.DataFrame:
     year = SESSIONS_A_YEAR / one.return_sessions
-    vintage = one.vintage[ends]
-    known_at = np.where(vintage >= 0, one.known_at[np.maximum(vintage, 0)], np.datetime64("NaT", "us"))
     start = panel.sessions[np.maximum(found.window_start, 0)].astype("datetime64[s]")
     frames = []
     for k, name in enumerate(one.model.factors):
@@ -139,7 +137,7 @@ def _long(
                 model=np.array(one.model.name, dtype=object),
                 span=np.array(span, dtype=object),
                 factor=np.array(name, dtype=object),
-                is_main=is_main,
+                is_main=is_main[ends],
                 loading=found.loading[..., k],
                 standard_error=found.standard_error[..., k],
                 t_value=found.t_value[..., k],
@@ -155,7 +153,7 @@ def _long(
                 return_sessions=np.array(one.return_sessions, dtype=np.int32),
                 lag_days=np.array(one.model.lag_days[market], dtype=np.int32),
                 converted=np.array(one.converted),
-                factors_known_at=known_at[:, None],
+                factors_known_at=one.known_at[ends][:, None],
             )
         )
     return together(frames, "attribution.factor_exposure")
@@ -175,7 +173,7 @@ def style_weights(
     quoted = universe[universe["ticker"].isin(panel.tickers)]
     member = from_long_column(quoted, "is_member", panel.sessions, panel.tickers) == 1.0
     styles, level = _styles(panel, member, index, names, pipeline)
-    ends = every(panel.sessions, 3)
+    ends = period_ends(panel.sessions, pipeline.settings.market, 3)
     frames = []
     for column in np.flatnonzero(index == list(names).index(MIXED)) if MIXED in names else ():
         own = np.where(panel.spanned[:, column] == 1, panel.total_return[:, column], np.nan)
@@ -189,6 +187,8 @@ def style_weights(
                 own, level[:, usable], np.array([end]), window=settings.window, max_indices=MOST_STYLES, criterion="bic",
                 min_observations=settings.min_observations,
             )[0]  # fmt: skip
+            if np.isnan(fit.r_squared):  # a fund that did not move is like nothing
+                continue
             chosen = np.flatnonzero(np.nan_to_num(fit.weight) > 0)
             frames.append(
                 pd.DataFrame(

@@ -11,8 +11,9 @@ from etf_pipeline.core.attribution.alignment import AlignedFactors
 from etf_pipeline.core.attribution.explained import LONGEST_SPAN, Explained, explained, over_spans
 from etf_pipeline.core.attribution.factor_models import FRENCH_FACTORS, FactorModel
 from etf_pipeline.core.attribution.house_factors import house_factors, level_on_sessions
+from etf_pipeline.core.attribution.known_factors import last_known
 from etf_pipeline.core.attribution.monthly_returns import monthly_returns
-from etf_pipeline.core.attribution.vintage_factors import vintage_factors
+from etf_pipeline.core.attribution.vintage_factors import distinct_vintages, last_factor_day, vintage_factors
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.defs.resources import Pipeline
 from etf_pipeline.factor_models_file import read_factor_models
@@ -22,12 +23,15 @@ from etf_pipeline.storage.panels import ReturnPanel, column_of, read_classes, re
 
 HOME_CURRENCY = {"asx": "AUD", "us": "USD"}
 SERIES = {
-    "yield_10y": ("us_10y_yield",),
-    "credit_spread": ("us_high_yield_spread", "us_investment_grade_spread"),
-    "oil": ("wti_oil",),
-    "vix": ("vix",),
+    "yield_10y": "us_10y_yield",
+    "credit_spread": "us_high_yield_spread",
+    "oil": "wti_oil",
+    "vix": "vix",
 }
-"""What a house factor needs, and the reference series that may be it, the first held is; all are New York's."""
+"""What a house factor needs, and the reference series that is it: always the same, or its scale would change on the day
+that a better one begins. All are New York's."""
+FOR_EVER = 36_525
+"""Days."""
 SIMULATED = "simulated_six"
 CLASSIC = "us_three"
 """Beside the six factors of American shares: its vintages reach back furthest."""
@@ -50,6 +54,7 @@ class Reference:
         self._held = read_reference(pipeline.warehouse)
         self._sessions = sessions
         self._market = pipeline.settings.market
+        self._simulated = pipeline.source.simulated
         # New York's day ends after Sydney's; the invented market's series are those of its own day.
         self.lag_days = 1 if self._market == "asx" and not pipeline.source.simulated else 0
 
@@ -59,20 +64,21 @@ class Reference:
         return level_on_sessions(self._sessions, days, value, lag_days=lag_days, max_age_days=max_age_days)
 
     def of(self, need: str) -> np.ndarray:
-        """(S,) what a factor needs, from the first series held that can be it."""
-        held = [name for name in SERIES[need] if name in self._held]
-        return self.level(held[0] if held else SERIES[need][0], lag_days=self.lag_days)
+        """(S,) what a factor needs, as its series has it."""
+        return self.level(SERIES[need], lag_days=self.lag_days)
 
     def cash_rate(self, fallback: np.ndarray | None = None) -> tuple[np.ndarray, str]:
-        """(S,) percent a year, and where it is from; the ``fallback``, else 0 where nothing is known."""
-        name = "us_cash_rate" if self._market == "us" and "us_cash_rate" in self._held else "cash_rate"
-        if name in self._held and (self._market != "us" or name == "us_cash_rate"):
-            # A central bank's rate stands until the next decision.
-            rate = self.level(name, max_age_days=400)
-            return np.nan_to_num(rate, nan=0.0), name
-        if fallback is not None and np.isfinite(fallback).any():
-            return np.nan_to_num(fallback, nan=0.0), "risk-free rate of the factor library"
-        return np.zeros(len(self._sessions)), "unknown: taken as 0"
+        """(S,) percent a year, and where it is from; where it is not known the last ``fallback`` that is, else 0.
+
+        Session by session: that a series begins later does not change what stood in for it before.
+        """
+        name = "us_cash_rate" if self._market == "us" and not self._simulated else "cash_rate"
+        # A central bank's rate stands until the next decision, which may be years away.
+        rate, source = self.level(name, max_age_days=FOR_EVER), name
+        if fallback is not None:
+            source = name if np.isfinite(rate).any() else "risk-free rate of the factor library"
+            rate = np.where(np.isnan(rate), last_known(fallback), rate)
+        return np.nan_to_num(rate, nan=0.0), source if np.isfinite(rate).any() else "unknown: taken as 0"
 
 
 def factor_models(
@@ -82,13 +88,14 @@ def factor_models(
 
     Returns
     -------
-    models; for each by name (N,) bool, the funds whose main model it is; where the cash rate is from.
+    models; for each by name (S, N) bool, sessions on which it is a fund's main one: a published model while its factors
+    are, the house model else; where the cash rate is from.
     """
     market = pipeline.settings.market
     library = Library(pipeline, panel)
     index, names, _ = read_classes(pipeline.warehouse, panel.tickers)
     wanted: dict[str, np.ndarray] = {}
-    main = {"house": np.ones(len(panel.tickers), dtype=bool)}
+    main = {"house": np.ones((len(panel.sessions), len(panel.tickers)), dtype=bool)}
     for number, name in enumerate(names):
         chosen = library.shipped.main_model(market, str(name)).name
         if chosen != "house":
@@ -98,8 +105,9 @@ def factor_models(
     found = [one for one in made.values() if one is not None]
     for name, one in made.items():
         if one is not None and name != CLASSIC:
-            main[one.model.name] = main.get(one.model.name, False) | wanted[name]
-            main["house"] = main["house"] & ~wanted[name]
+            serves = (one.available.any(axis=1) & (one.vintage >= 0))[:, None] & wanted[name]
+            main[one.model.name] = main.get(one.model.name, False) | serves
+            main["house"] = main["house"] & ~serves
     return [library.house(), *found], main, library.cash
 
 
@@ -146,7 +154,7 @@ def monthly_models(
     Parameters
     ----------
     ends : (M,) int, rows of the months' last sessions: the sessions of the models returned.
-    main : as ``factor_models`` returns it.
+    main : by model (S, N) bool, as ``factor_models`` returns it.
     """
     shipped, reference = read_factor_models(), Reference(pipeline, panel.sessions)
     vintages = read_factor_vintages(pipeline.warehouse, "monthly")
@@ -157,7 +165,7 @@ def monthly_models(
     wanted: dict[str, np.ndarray] = {}
     for name, funds in main.items():
         if name in MONTHLY:
-            wanted[MONTHLY[name]] = wanted.get(MONTHLY[name], False) | funds
+            wanted[MONTHLY[name]] = wanted.get(MONTHLY[name], False) | np.asarray(funds.any(axis=0))
     made = []
     for name, funds in wanted.items():
         model = (
@@ -208,23 +216,24 @@ def _published(
     history = vintages.select(model.region, columns)
     first = history.first_known()
     moments = np.unique(first[~np.isnat(first)])
-    cube = np.array([history.as_known(moment) for moment in moments]).reshape(
-        len(moments), len(history.sessions), len(columns)
-    )
-    place = np.searchsorted(moments, first)
+    number = np.where(np.isnat(first), -1, np.searchsorted(moments, first))
+    kept, stands_for = distinct_vintages(history.as_known(moment) for moment in moments)
+    kept = kept.reshape(len(kept), len(history.sessions), len(columns))
     found = vintage_factors(
         panel.sessions,
         history.sessions,
-        cube[..., :-1],
-        cube[..., -1],
-        np.where(np.isnat(first), -1, place),
+        kept[..., :-1],
+        kept[..., -1],
+        np.append(stands_for, -1)[number],
         model.factors,
         lag_days=model.lag_days[market],
         longest_span=max(longest_span, model.return_sessions[market]),
     )
     foreign = model.currency not in (HOME_CURRENCY[market], "local")
+    day = last_factor_day(panel.sessions, history.sessions, model.lag_days[market])
+    known_at = np.append(first, np.datetime64("NaT", "us"))[day]
     return explained(
-        model, funds, panel.total_return, panel.spanned, found.value, found.vintage, moments, found.first_known,
+        model, funds, panel.total_return, panel.spanned, found.value, found.vintage, known_at, found.first_known,
         return_sessions=model.return_sessions[market], exchange_rate=audusd if foreign else None, known_window=known_window,
     )  # fmt: skip
 
@@ -276,7 +285,7 @@ def _house(
             panel.spanned,
             single.value[None],
             np.zeros(len(sessions), dtype=np.int64),
-            np.array(["NaT"], dtype="datetime64[us]"),
+            np.full(len(sessions), np.datetime64("NaT", "us")),
             single,
             return_sessions=length,
             exchange_rate=None,

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from etf_pipeline.core.attribution.explained import Explained
-from etf_pipeline.core.attribution.factor_covariance import factor_covariance
+from etf_pipeline.core.attribution.period_ends import period_ends
 from etf_pipeline.core.attribution.return_attribution import attribute_return, link_contributions
 from etf_pipeline.core.attribution.risk_contribution import risk_contribution
 from etf_pipeline.core.attribution.rolling_exposure import RollingExposure
 from etf_pipeline.core.market.calendar import year_after
 from etf_pipeline.core.market.long import from_long_column
-from etf_pipeline.core.validation.backtest import Account, backtest, month_ends
+from etf_pipeline.core.validation.backtest import Account, backtest
 from etf_pipeline.core.validation.performance import SESSIONS_A_YEAR
 from etf_pipeline.core.validation.periods import complete_years
 from etf_pipeline.defs.attribution.models import PORTFOLIO_MODEL, Library
@@ -85,7 +85,11 @@ def traded_accounts(
         "portfolio_risk": table_out("attribution.portfolio_risk", "The accounts' volatility, by factor."),
     },
     ins={name: dg.AssetIn(table.split(".")) for name, table in TRADED.items()},
-    deps=[dg.AssetKey(["raw", name]) for name in ("factor_returns", "reference_series")],
+    deps=[
+        *(dg.AssetKey(["raw", name]) for name in ("factor_returns", "reference_series")),
+        # The books that the parts are checked against.
+        dg.AssetKey(["validation", "backtest_daily"]),
+    ],
     name="portfolio_attribution",
     pool="warehouse",
 )
@@ -106,16 +110,18 @@ def portfolio_attribution(
     }  # fmt: skip
     made, panel, accounts = traded_accounts(frames, pipeline)
     settings = pipeline.settings.attribution
+    months = period_ends(panel.sessions, pipeline.settings.market)
     daily, annual, risk = [], [], []
     for one in _models(pipeline, panel):
         found = one.rolling(settings.window, settings.min_observations)
         for strategy, account in accounts.items():
             label = {"strategy": strategy, "model": one.model.name}
             weight = held_weights(account, panel.total_return.shape)
+            ends = months[months >= account.first]
             parts, rows = _by_part(one, found, account, weight, panel)
             daily.append(_daily(parts, rows, panel.sessions).assign(**label))
-            annual.append(_annual(parts, rows, made.covered, panel.sessions).assign(**label))
-            risk.append(_risk(one, found, weight, account.first, panel.sessions).assign(**label))
+            annual.append(_annual(parts, rows, account, made.covered, panel.sessions).assign(**label))
+            risk.append(_risk(one, found, weight, ends, panel.sessions).assign(**label))
     yield dg.Output(together(daily, "attribution.return_attribution"), "return_attribution")
     by_year = together(annual, "attribution.annual_attribution")
     shown = by_year[(by_year["strategy"] == "top_ranked") & (by_year["model"] == "house")]
@@ -135,16 +141,19 @@ def _models(pipeline: Pipeline, panel: ReturnPanel) -> list[Explained]:
 def _by_part(
     one: Explained, found: RollingExposure, account: Account, weight: np.ndarray, panel: ReturnPanel
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Contributions by part, each (S,), and (S,) bool, the sessions that the model explains."""
+    """Contributions by part, each (S,), which sum to the net return, and (S,) bool, the sessions of account and model."""
     size = len(panel.sessions)
     start = np.concatenate([np.full(account.first, np.nan), account.item("start")])
 
     def share(item: str) -> np.ndarray:
         return np.nan_to_num(np.concatenate([np.zeros(account.first), account.item(item)]) / start)
 
-    # A factor that is no part of the model at the close before explains nothing; the others stand.
+    # A factor that is no part of the model at the close before, or has no value, explains nothing; the others stand.
+    # With none of them known the whole return stays unexplained.
     before = np.vstack([np.zeros((1, one.available.shape[1]), dtype=bool), one.available[:-1]])
-    value = one.single.value[0]
+    told = before & ~np.isnan(one.single.value[0])
+    value = np.where(told, one.single.value[0], 0.0)
+    value[~told.any(axis=1)] = np.nan
     net = np.concatenate([np.full(account.first, np.nan), account.net_return])
     result = attribute_return(
         np.where(np.isnan(net), 0.0, net),
@@ -153,13 +162,14 @@ def _by_part(
         one.single_excess,
         one.single.risk_free[0],
         np.where(one.available[:, None, :], found.loading, 0.0),
-        found.alpha / one.return_sessions,
-        np.where(before, value, 0.0),
+        # Last year's constant is no reason why anything moved: it stays with what is specific.
+        np.zeros(weight.shape),
+        value,
         {"interest": share("interest"), **{name: -share(name) for name in COSTS}},
     )
-    told = before.any(axis=1) & ~np.isnan(np.where(before, value, 0.0)).any(axis=1)
-    rows = told & ~np.isnan(one.single.risk_free[0]) & (np.arange(size) > account.first)
-    return result.contributions(one.model.factors), rows
+    rows = one.alive & (np.arange(size) >= max(account.first, 1))
+    parts = result.contributions(one.model.factors)
+    return {name: part for name, part in parts.items() if name != "alpha"}, rows
 
 
 def _daily(parts: Mapping[str, np.ndarray], rows: np.ndarray, sessions: np.ndarray) -> pd.DataFrame:
@@ -174,19 +184,22 @@ def _daily(parts: Mapping[str, np.ndarray], rows: np.ndarray, sessions: np.ndarr
 
 
 def _annual(
-    parts: Mapping[str, np.ndarray], rows: np.ndarray, covered: np.ndarray, sessions: np.ndarray
+    parts: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    account: Account,
+    covered: np.ndarray,
+    sessions: np.ndarray,
 ) -> pd.DataFrame:
-    """Years of which the model explains all sessions since the account's first."""
+    """Complete years of which the model explains all covered sessions, in the account's first from its first trade on."""
     frames = []
     years = complete_years(sessions)
-    begin = int(np.argmax(rows)) if rows.any() else len(rows)
     for year, first, stop in zip(years.year, years.begin, years.end, strict=True):
-        at = np.arange(max(int(first), begin), int(stop))
+        at = np.arange(max(int(first), account.first, 1), int(stop))
         at = at[covered[at]]
         if not len(at) or not rows[at].all():
             continue
         table = np.column_stack([part[at] for part in parts.values()])
-        linked = link_contributions(table, table.sum(axis=1))
+        linked = link_contributions(table, account.net_return[at - account.first])
         frames.append(pd.DataFrame({"year": year, "part": list(parts), "contribution": linked}))
     if not frames:
         return together([], "attribution.annual_attribution")
@@ -195,22 +208,23 @@ def _annual(
 
 
 def _risk(
-    one: Explained, found: RollingExposure, weight: np.ndarray, first: int, sessions: np.ndarray
+    one: Explained, found: RollingExposure, weight: np.ndarray, ends: np.ndarray, sessions: np.ndarray
 ) -> pd.DataFrame:
+    """Volatility by part at the rows ``ends``, as the covariance of the factors and residuals known there has it."""
     frames = []
-    value = one.single.value[0]
-    for row in month_ends(sessions):
-        known = np.flatnonzero(one.available[row])
-        if row < first or not len(known) or not weight[row].any():
+    for row in ends:
+        # Funds that are held, and no others: sums over them then do not depend on who is listed later.
+        held = np.flatnonzero(weight[row])
+        if not len(held) or not one.alive[row]:
             continue
-        covariance = factor_covariance(value[:, known], int(row))
+        known, covariance = one.covariance(int(row))
         if np.isnan(covariance).any():
             continue
         split = risk_contribution(
-            weight[row],
-            found.loading[row][:, known],
+            weight[row, held],
+            found.loading[row][np.ix_(held, known)],
             covariance,
-            found.residual_variance[row] / one.return_sessions,
+            found.residual_variance[row, held] / one.return_sessions,
         )
         year = np.sqrt(SESSIONS_A_YEAR)
         variance = split.variance if split.variance > 0 else np.nan

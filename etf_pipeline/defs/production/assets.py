@@ -19,6 +19,8 @@ JUDGED = (
     "walk_forward", "cross_validation", "listing_bias",
 )  # fmt: skip
 """Tables of the validation stage that nothing else reads, which are to be in the snapshot too."""
+EXPLAINED = tuple(name for name in CONTRACTS if name.startswith("attribution."))
+"""Nothing reads the attribution stage but people."""
 
 
 @table_asset(
@@ -57,6 +59,7 @@ def published_ranking(
         ),
         *(dg.AssetKey(["validation", f"signal_{name}"]) for name in ("evaluation", "correlation", "decay")),
         *(dg.AssetKey(["validation", name]) for name in JUDGED),
+        *(dg.AssetKey(name.split(".")) for name in EXPLAINED),
     ],
     group_name="production",
     kinds={"duckdb", "file"},

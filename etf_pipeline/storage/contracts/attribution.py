@@ -18,17 +18,17 @@ MODEL = Column("model", "VARCHAR", "factor model, see reference/factor_models.to
 IS_MAIN = Column(
     "is_main",
     "BOOLEAN",
-    "the model that explains the fund's asset class; the house model where that is unknown",
+    "the model that explains the fund's asset class; the house model where that is unknown or its factors have ended",
 )
 VOLATILITY = "fraction a year"
 PART = Column(
     "part",
     "VARCHAR",
-    "a factor; alpha: what the regressions expected beyond them; specific: what the funds did beyond "
-    "that; risk_free; unexplained:"
-    "funds without exposures; interest, spread_cost, impact_cost, haircut; other: what is left",
+    "a factor; specific: what the funds did beyond the factors; risk_free; translation: into the factors' currency; "
+    "unexplained: funds without exposures, and sessions on which no factor is known; interest, spread_cost, impact_cost, "
+    "haircut; other: trades within the session and what is left",
 )
-MONTH_END = "last session of a complete month"
+MONTH_END = "last session of a month, by the exchange's calendar"
 
 
 def _moves(what: str) -> tuple[Column, ...]:
@@ -55,7 +55,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.factor_exposure",
         "What each fund's returns load on, at months' ends, with errors robust to autocorrelation, and "
-        "drawn to its peers"
+        "drawn to its peers "
         "where its history is short. A window is read as the factors were known when its last day first was.",
         "one row a ticker, month's end, model, span and factor",
         (
@@ -129,7 +129,7 @@ ATTRIBUTION_CONTRACTS = (
         "one row a ticker, quarter's end and asset class in the mix",
         (
             ticker(),
-            session("last session of a complete quarter"),
+            session("last session of a quarter, by the exchange's calendar"),
             Column("style", "VARCHAR", "asset class, the mean return of its funds; or cash_rate"),
             Column("weight", "DOUBLE", "share", "0-1"),
             optional("standard_error", "asymptotic, of the active weights", "0-1"),
@@ -142,7 +142,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.return_attribution",
         "Each session's return of the accounts by factor, with the weights and exposures of the close "
-        "before; the parts add up to"
+        "before; the parts add up to "
         "the return.",
         "one row a strategy, session, model and part",
         (
@@ -299,12 +299,12 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.simulated_losses",
         "Filtered historical simulation of the next 21 sessions: past shocks, drawn for all funds "
-        "together, at today's volatility.",
+        "together, at today's volatility. An account is there where 95 % of what it holds is simulated.",
         "one row a fund or account and quarter's end",
         (
             Column("kind", "VARCHAR", "fund or strategy"),
             Column("name", "VARCHAR", "ticker, or name of the account"),
-            session("last session of a complete quarter"),
+            session("last session of a quarter, by the exchange's calendar"),
             *(
                 optional(f"{what}_{level}", f"{doc} at {level} %", "fraction")
                 for what, doc in (
@@ -322,7 +322,7 @@ ATTRIBUTION_CONTRACTS = (
     Contract(
         "attribution.replay_coverage",
         "How good predictions of past crises are: funds that lived through them, predicted as if they "
-        "had not, from"
+        "had not, from "
         "exposures estimated after the window.",
         "one row a complete year, asset class and level",
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from etf_pipeline.core.attribution.return_attribution import attribute_return, link_contributions
+from etf_pipeline.core.attribution.return_attribution import attribute_return, in_order, link_contributions
 from etf_pipeline_tests.core.random_market import assert_causal
 
 NAMES = ("market", "size")
@@ -135,3 +135,31 @@ def test_what_cannot_be_meant_is_refused():
         link_contributions(np.array([[0.02]]), np.array([0.01]))
     with pytest.raises(ValueError, match="NaN"):
         link_contributions(np.array([[np.nan]]), np.array([0.01]))
+
+
+def test_funds_that_are_not_held_change_no_digit():
+    """Listed later, they are columns of nothing: in numpy's own sums they would move the last digit."""
+    given = portfolio(7, funds=11)
+    alone = attribute_return(**given).contributions(NAMES)
+    rng = np.random.default_rng(8)
+    place = np.sort(rng.choice(np.arange(30), 11, replace=False))
+    wide = dict(given)
+    for name, fill in (
+        ("weight", 0.0),
+        ("total_return", np.nan),
+        ("excess_return", np.nan),
+        ("alpha", np.nan),
+    ):
+        wide[name] = np.full((len(given[name]), 30), fill)
+        wide[name][:, place] = given[name]
+    wide["loading"] = np.full((len(given["loading"]), 30, 2), np.nan)
+    wide["loading"][:, place] = given["loading"]
+    for name, part in attribute_return(**wide).contributions(NAMES).items():
+        np.testing.assert_array_equal(part, alone[name], err_msg=name)
+
+
+def test_sums_in_order_are_sums():
+    value = np.random.default_rng(9).normal(size=(20, 40, 3))
+    np.testing.assert_allclose(in_order(value), value.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(in_order(value[:, :, 0]), value[:, :, 0].sum(axis=1), rtol=1e-11)
+    assert in_order(value[:, :0]).tolist() == np.zeros((20, 3)).tolist()

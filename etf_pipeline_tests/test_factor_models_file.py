@@ -12,7 +12,9 @@ from etf_pipeline.sources.base import ASSET_CLASSES
 
 def test_every_asset_class_has_a_model_and_a_reason_on_every_market():
     models = read_factor_models()
-    assert set(models.models) == {"us_three", "us_six", "developed_six", "asia_pacific_five", "house"}
+    daily = {"us_three", "us_six", "developed_six", "asia_pacific_five", "house"}
+    assert set(models.models) == daily | {"us_six_monthly", "developed_ex_us_six_monthly"}
+    assert {name for name, model in models.models.items() if model.frequency == "daily"} == daily
     for market in MARKETS:
         for name in ASSET_CLASSES:
             assert models.main_model(market, name).factors

@@ -74,7 +74,7 @@ def test_a_broken_file_is_one_clear_line(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("markte = 'asx'", "unknown key markte: allowed are adjusted, backtest, benchmark"),
+        ("markte = 'asx'", "unknown key markte: allowed are adjusted, attribution, backtest"),
         ("[windows]\nbta = 100", "unknown key windows.bta: allowed are beta, momentum"),
         (
             "[universe]\nsize = 100",
@@ -102,7 +102,7 @@ def test_unknown_environment_variables_are_refused(key: str, monkeypatch: pytest
     monkeypatch.setenv(key, "1")
     message = refusal()
     assert message.startswith(
-        f"unknown environment variable {key}: allowed are ETF_ADJUSTED, ETF_BACKTEST, ETF_BENCHMARK"
+        f"unknown environment variable {key}: allowed are ETF_ADJUSTED, ETF_ATTRIBUTION, ETF_BACKTEST"
     )
     assert "ETF_WINDOWS__KEY" in message
 

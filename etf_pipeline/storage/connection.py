@@ -10,7 +10,6 @@ from pathlib import Path
 import duckdb
 
 from etf_pipeline.storage.contracts import CONTRACTS, Contract
-from etf_pipeline.storage.engine import attach, detach
 from etf_pipeline.storage.views import create_views
 
 SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "validation", "attribution", "production", "meta")
@@ -36,7 +35,6 @@ class Warehouse:
         self.directory = Path(directory)
         self.path = self.directory / "etf.duckdb"
         self.published_path = self.directory / "published.duckdb"
-        self._attached: list[bool] = []  # of the connections open, innermost last
 
     @contextmanager
     def write(self, wait_seconds: float = 60.0) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -52,7 +50,7 @@ class Warehouse:
             ensure_schema(connection)
             yield connection
         finally:
-            self._close(connection)
+            connection.close()
 
     @contextmanager
     def read(self, wait_seconds: float = 60.0) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -68,7 +66,7 @@ class Warehouse:
         try:
             yield connection
         finally:
-            self._close(connection)
+            connection.close()
 
     @contextmanager
     def read_published(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -87,9 +85,7 @@ class Warehouse:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
-                connection = attach(self.path, read_only=read_only, config=CONFIG)
-                self._attached.append(connection is not None)
-                return connection or duckdb.connect(str(self.path), read_only=read_only, config=dict(CONFIG))
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(CONFIG))
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise
@@ -99,12 +95,6 @@ class Warehouse:
                         f"(readers should open {self.published_path.name}) and run again. {error}"
                     ) from error
                 time.sleep(0.1)
-
-    def _close(self, connection: duckdb.DuckDBPyConnection) -> None:
-        if self._attached.pop():
-            detach(connection)
-        else:
-            connection.close()
 
 
 def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:

@@ -31,10 +31,10 @@ pytestmark = [
 ]
 
 SESSION = "2026-02-20"
-STAGES = ("ingest", "market", "risk", "signals", "scoring", "validation", "production")
+STAGES = ("ingest", "market", "risk", "signals", "scoring", "validation", "attribution", "production")
 ASSETS = {key.path[-1] for key in defs.resolve_asset_graph().get_all_asset_keys()}
 # Dagster draws only what lies in the window, and fits the graph to the window's width.
-WINDOW = {"width": 3000, "height": 17500}
+WINDOW = {"width": 3600, "height": 26000}
 # These two are many boxes one above the other: the README's picture shows them closed.
 CLOSED_IN_PICTURE = ("risk", "validation")
 # Groups and assets by name (a box's text goes on with counts and states; a long name has its middle left out).
@@ -116,6 +116,7 @@ def test_groups_are_drawn_from_left_to_right_by_stage(page: Page, ui: Ui) -> Non
     assert left["ingest"] < left["market"] < left["risk"] < left["scoring"] < left["production"]
     assert left["market"] < left["signals"] < left["scoring"]
     assert left["risk"] < left["validation"]
+    assert left["scoring"] < left["attribution"]
 
 
 def test_every_edge_of_the_open_graph_runs_to_the_right(page: Page, ui: Ui) -> None:

@@ -59,18 +59,13 @@ def print_account_years(connection: duckdb.DuckDBPyConnection, console: Console,
         if name not in silent:
             table.add_row(name, *(tenths(by_year[y].get(name)) for y in years))
     table.add_section()
-    for name, parts in (
-        ("beyond the factors", ("alpha", "specific")),
-        ("  expected: alpha", ("alpha",)),
-        ("  what came instead: specific", ("specific",)),
-    ):
-        table.add_row(name, *(tenths(_sum(by_year[y], parts)) for y in years))
+    table.add_row("beyond the factors", *(tenths(by_year[y].get("specific")) for y in years))
     table.add_section()
     for part, name in REST.items():
         if any(abs(by_year[y].get(part, 0.0)) >= 0.0005 for y in years):
             table.add_row(name, *(tenths(by_year[y].get(part)) for y in years))
     table.add_row("spread, impact, haircuts", *(tenths(_sum(by_year[y], COSTS)) for y in years))
-    others = sorted({p for y in years for p in by_year[y]} - {*FACTORS, "alpha", "specific", *REST, *COSTS})
+    others = sorted({p for y in years for p in by_year[y]} - {*FACTORS, "specific", *REST, *COSTS})
     for name in others:
         table.add_row(escape(name), *(tenths(by_year[y].get(name)) for y in years))
     table.add_section()
@@ -79,9 +74,8 @@ def print_account_years(connection: duckdb.DuckDBPyConnection, console: Console,
     console.print(table)
     tell(
         console,
-        "Parts are linked so that they add up (Carino). Alpha is what the regressions of the year before had the funds earn "
-        "beyond the factors: of funds that were chosen for having risen it is high, and what came instead of it takes it "
-        "back. Read the sum of the two.",
+        "Parts are linked so that they add up (Carino); exposures are those of the close before. Beyond the factors is what "
+        "the funds did that their exposures do not explain.",
     )
     if silent:
         tell(

@@ -21,8 +21,8 @@ T_VALUES = {
 }
 YEARS = {2023: 0.0, 2024: 0.01}
 PARTS = {
-    "market": 0.05, "term": -0.01, "credit": 0.002, "currency": 0.003, "oil": 0.0, "volatility": -0.004, "alpha": 0.08,
-    "specific": -0.06, "risk_free": 0.04, "unexplained": 0.0, "interest": 0.0, "spread_cost": -0.002,
+    "market": 0.05, "term": -0.01, "credit": 0.002, "currency": 0.003, "oil": 0.0, "volatility": -0.004,
+    "specific": 0.02, "risk_free": 0.04, "unexplained": 0.0, "interest": 0.0, "spread_cost": -0.002,
     "impact_cost": -0.001, "haircut": 0.0, "other": 0.0, "translation": 0.0,
 }  # fmt: skip
 """They sum to 0.108."""

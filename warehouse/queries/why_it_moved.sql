@@ -1,6 +1,5 @@
 -- What each complete year's return of the strategy came from, by the house's factors; the parts add up to the year's return.
--- A year is missing where a factor has no value on one of its sessions. Read alpha and specific together: the first is what
--- the regressions of the year before expected of funds chosen for having risen, the second what came instead.
+-- Exposures are those of the close before each session; specific is what the funds did beyond them.
 SELECT year, part, round(100 * contribution, 2) AS contribution_pct,
        round(100 * sum(contribution) OVER (PARTITION BY year), 2) AS return_pct
 FROM attribution.annual_attribution

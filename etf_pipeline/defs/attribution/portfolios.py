@@ -94,20 +94,9 @@ def traded_accounts(
     pool="warehouse",
 )
 def portfolio_attribution(
-    bars: pd.DataFrame,
-    sessions: pd.DataFrame,
-    universe: pd.DataFrame,
-    liquidity: pd.DataFrame,
-    volatility: pd.DataFrame,
-    ranking: pd.DataFrame,
-    returns: pd.DataFrame,
-    pipeline: PipelineResource,
+    pipeline: PipelineResource, **frames: pd.DataFrame
 ) -> Iterator[dg.Output[pd.DataFrame]]:
     """Explain each session by the holdings and exposures of the close before it."""
-    frames = {
-        "bars": bars, "sessions": sessions, "universe": universe, "liquidity": liquidity, "volatility": volatility,
-        "ranking": ranking, "returns": returns,
-    }  # fmt: skip
     made, panel, accounts = traded_accounts(frames, pipeline)
     settings = pipeline.settings.attribution
     months = period_ends(panel.sessions, pipeline.settings.market)

@@ -45,21 +45,8 @@ from etf_pipeline.plots import markdown_table
     name="stress_tests",
     pool="warehouse",
 )
-def stress_tests(
-    bars: pd.DataFrame,
-    sessions: pd.DataFrame,
-    universe: pd.DataFrame,
-    liquidity: pd.DataFrame,
-    volatility: pd.DataFrame,
-    ranking: pd.DataFrame,
-    returns: pd.DataFrame,
-    pipeline: PipelineResource,
-) -> Iterator[dg.Output[pd.DataFrame]]:
+def stress_tests(pipeline: PipelineResource, **frames: pd.DataFrame) -> Iterator[dg.Output[pd.DataFrame]]:
     """Put every scenario to the funds and accounts of each month's end, by what was known then."""
-    frames = {
-        "bars": bars, "sessions": sessions, "universe": universe, "liquidity": liquidity, "volatility": volatility,
-        "ranking": ranking, "returns": returns,
-    }  # fmt: skip
     scene = make_scene(frames, pipeline)
     judged, inflation = replay_coverage(scene)
     yield dg.Output(

@@ -53,8 +53,17 @@ def expected(path: Path) -> pd.DataFrame:
             columns=lines[top].split(",")[1:],
         )
     frame = (frame.mask(frame <= -99.99) / 100).rename(columns=NAMES)
-    long = frame.rename_axis(index="session").reset_index().melt("session", var_name="factor").dropna()
-    return long.sort_values(["session", "factor"], ignore_index=True)
+    # One of the factors is called "value", so the column of numbers gets its name after the unpivoting.
+    long = (
+        frame.rename_axis(index="session")
+        .reset_index()
+        .melt("session", var_name="factor", value_name="number")
+    )
+    return (
+        long.dropna()
+        .rename(columns={"number": "value"})
+        .sort_values(["session", "factor"], ignore_index=True)
+    )
 
 
 def test_every_file_is_there(directory: Path, warehouse: Warehouse) -> None:

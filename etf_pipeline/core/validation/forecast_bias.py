@@ -57,8 +57,10 @@ def judge_forecasts(
     Columns of equal length: asset_class, year, scope and the measures. Rows exist for complete years, and a
     forecast belongs to the year in which its outcome was known. bias: mean of realised less forecast. slope: of
     realised on forecast (Mincer and Zarnowitz 1969), its error clustered by session, of one set of forecasts that
-    do not overlap. brier: mean square of P(return > 0) less whether it was, both forecasts with the interval's
-    width. rank_correlation: mean over sessions, with a t value that allows for the overlap (``yearly_means``).
+    do not overlap; slope_within: the same of what both differ by from their session's mean, which is all that an
+    ordering of funds uses, without the market's moves that no ordering can tell. brier: mean square of
+    P(return > 0) less whether it was, both forecasts with the interval's width. rank_correlation: mean over
+    sessions, with a t value that allows for the overlap (``yearly_means``).
 
     Notes
     -----
@@ -139,13 +141,24 @@ class _Rows:
         }
         for name in ("raw", "corrected"):
             slope, error = mincer_zarnowitz_slope(v[name], realised, day, self.horizon)
+            within = mincer_zarnowitz_slope(
+                _beyond_the_session(v[name], day), _beyond_the_session(realised, day), day, self.horizon
+            )
             chance = ndtr(v[name] / np.maximum(sigma, np.finfo(float).tiny))
             out[f"bias_{name}"] = float((realised - v[name]).mean())
             out[f"slope_{name}"] = slope
             out[f"slope_{name}_standard_error"] = error
+            out[f"slope_within_{name}"], out[f"slope_within_{name}_standard_error"] = within
             out[f"brier_{name}"] = float(((chance - (realised > 0)) ** 2).mean())
             out[f"dispersion_{name}"] = float(v[name].std())
         return out
+
+
+def _beyond_the_session(values: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """(n,) values less the mean of their session."""
+    at = day - day.min()
+    mean = np.bincount(at, values) / np.maximum(np.bincount(at), 1)
+    return np.asarray(values - mean[at])
 
 
 def mincer_zarnowitz_slope(

@@ -68,7 +68,8 @@ def _to_date(table: pd.DataFrame) -> pd.DataFrame:
     """All funds, to the newest year's end."""
     newest = table[(table["year"] == table["year"].max()) & (table["scope"] == "to_date")]
     shown = [
-        "horizon", "observations", "bias_raw", "bias_corrected", "slope_raw", "slope_corrected", "coverage",
+        "horizon", "observations", "bias_raw", "bias_corrected", "slope_raw", "slope_corrected",
+        "slope_within_corrected", "coverage",
         "brier_raw", "brier_corrected", "rank_correlation", "rank_t_value", "verdict",
     ]  # fmt: skip
     return newest[newest["asset_class"] == "all"][shown]

@@ -83,6 +83,15 @@ FORECAST_CONTRACTS = (
             optional("slope_raw_standard_error", "clustered by session, one set without overlap"),
             optional("slope_corrected", "of realised on corrected"),
             optional("slope_corrected_standard_error", "clustered by session, one set without overlap"),
+            optional(
+                "slope_within_raw",
+                "of realised on raw, both less their session's mean: what an ordering uses",
+            ),
+            optional("slope_within_raw_standard_error", "clustered by session, one set without overlap"),
+            optional("slope_within_corrected", "of realised on corrected, both less their session's mean"),
+            optional(
+                "slope_within_corrected_standard_error", "clustered by session, one set without overlap"
+            ),
             Column("dispersion_raw", "DOUBLE", "standard deviation of raw", OVER_HORIZON),
             Column("dispersion_corrected", "DOUBLE", "standard deviation of corrected", OVER_HORIZON),
             Column("coverage", "DOUBLE", "outcomes inside the 80 % interval", "0-1"),

@@ -51,6 +51,20 @@ def test_bias_slope_coverage_and_brier_of_known_forecasts():
     assert row["verdict"] == "skill"
 
 
+def test_the_slope_within_sessions_is_that_of_a_regression_with_an_effect_for_each_session():
+    forecasts = drawn(3)
+    market = np.random.default_rng(4).normal(0, 0.05, (len(SESSIONS), 1))
+    moved = JudgedForecasts(**vars(forecasts) | {"realised": forecasts.realised + market})
+    row = row_of(table_of(moved), 2019)
+    some = (np.datetime64("2020-01-01") > SESSIONS).sum() - 5
+    raw, realised = moved.raw[:some], moved.realised[:some]
+    effects = np.repeat(np.eye(some), len(CLASSES), axis=0)
+    fit = sm.OLS(realised.ravel(), np.column_stack([raw.ravel(), effects])).fit()
+    assert row["slope_within_raw"] == pytest.approx(fit.params[0], rel=1e-9)
+    assert row["slope_within_raw_standard_error"] < row["slope_raw_standard_error"]
+    assert row["slope_within_corrected"] == pytest.approx(1.0, abs=0.15)
+
+
 def test_forecasts_of_nothing_show_no_skill():
     row = row_of(table_of(drawn(1, bias=0.0, slope=0.0)), 2021)
     assert row["verdict"] == "no_skill_shown"

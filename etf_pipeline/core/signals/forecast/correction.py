@@ -30,8 +30,10 @@ FEWEST_OUTCOMES = 12
 FEWEST_OF_A_GROUP = 24
 """Such outcomes below which a class or category is not set apart."""
 
-DOUBT = 1.0
-"""A coefficient keeps the share ``1 - DOUBT / t^2`` of itself, none below |t| = 1 (James and Stein)."""
+DOUBT = np.array([4.0, 1.0, 1.0])
+"""A coefficient keeps the share ``1 - DOUBT / t^2`` of itself: a slope none below |t| = 1 (James and Stein), the pooled
+level none below |t| = 2. The premium already is the mean of all outcomes that were known at the refit; a level estimated
+from forecasts' errors is the same mean once more, over fewer years, and mostly repeats the market's last surprise."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Moments:
         cells = self.cells[:days]
         if days >= FEWEST_OUTCOMES * self.overlap:
             estimate, variance = clustered_regression(_added(_added(cells, 2), 1), np.arange(3), self.overlap)
-            believed = _believed(estimate, variance)
+            believed = believed_share(estimate, variance)
             pooled = estimate * believed
             pooled[1:] = np.clip(pooled[1:], 0.0, 1.0)
             by_class = _layer(_left_over(_added(cells, 2), pooled), self.overlap)
@@ -185,10 +187,10 @@ def shrink_to_zero(estimate: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return out
 
 
-def _believed(estimate: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Share of each pooled estimate that is kept."""
+def believed_share(estimate: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(3,) share of each pooled estimate that is kept: of ``LEVEL``, of timing, of ``SELECTION``."""
     square = np.divide(estimate**2, variance, out=np.zeros(len(estimate)), where=variance > 0)
-    return np.maximum(0.0, 1.0 - DOUBT / np.maximum(square, DOUBT))
+    return np.asarray(np.maximum(0.0, 1.0 - DOUBT / np.maximum(square, DOUBT)))
 
 
 def _layer(moments: np.ndarray, overlap: int) -> np.ndarray:

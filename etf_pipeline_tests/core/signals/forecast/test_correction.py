@@ -9,6 +9,7 @@ from etf_pipeline.core.signals.forecast.correction import (
     LEVEL,
     SELECTION,
     Moments,
+    believed_share,
     clustered_regression,
     shrink_to_zero,
 )
@@ -45,6 +46,12 @@ def test_bias_and_slope_are_found():
     assert correction.pooled[SELECTION] == pytest.approx(0.6, abs=0.07)
     assert correction.believed[SELECTION] > 0.9
     assert np.abs(correction.by_class).max() < 0.1
+
+
+def test_a_level_needs_twice_its_error_and_a_slope_once():
+    estimate, variance = np.array([0.3, 0.3, 0.3]), np.array([0.04, 0.04, np.inf])  # t = 1.5, 1.5, none
+    np.testing.assert_allclose(believed_share(estimate, variance), [0.0, 1.0 - 1.0 / 2.25, 0.0])
+    np.testing.assert_allclose(believed_share(2.0 * estimate, variance)[0], 1.0 - 4.0 / 9.0)
 
 
 def test_noise_is_rarely_believed():

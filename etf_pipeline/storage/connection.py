@@ -1,24 +1,21 @@
-"""Opening the warehouse: one writer for a moment, or many readers; never held while computing."""
+"""Opening the warehouse: one writer for a moment, or many readers; not held while computing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
 
 from etf_pipeline.storage.contracts import CONTRACTS, Contract
+from etf_pipeline.storage.open_file import WarehouseBusyError, open_file
 from etf_pipeline.storage.views import create_views
 
 SCHEMAS = ("raw", "market", "risk", "signals", "scoring", "validation", "attribution", "production", "meta")
 # Extensions ship inside the wheel; nothing is ever fetched from the network.
 CONFIG = {"autoinstall_known_extensions": "false", "preserve_insertion_order": "true", "threads": "2"}
-
-
-class WarehouseBusyError(RuntimeError):
-    """Another process holds the warehouse open for longer than we wait."""
 
 
 class WarehouseMissingError(FileNotFoundError):
@@ -42,15 +39,12 @@ class Warehouse:
 
         Raises
         ------
-        WarehouseBusyError : another process kept the file longer than ``wait_seconds``.
+        WarehouseBusyError : another process, or a reader of this one, kept the file longer than ``wait_seconds``.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        connection = self._open(read_only=False, wait_seconds=wait_seconds)
-        try:
+        with self._lease(read_only=False, wait_seconds=wait_seconds) as connection:
             ensure_schema(connection)
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def read(self, wait_seconds: float = 60.0) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -62,11 +56,12 @@ class Warehouse:
         """
         if not self.path.exists():
             raise WarehouseMissingError(f"no warehouse at {self.path}: run `etf build` first")
-        connection = self._open(read_only=True, wait_seconds=wait_seconds)
-        try:
+        with self._lease(read_only=True, wait_seconds=wait_seconds) as connection:
             yield connection
-        finally:
-            connection.close()
+
+    def release(self) -> None:
+        """Let go of the working file at once, where nobody of this process is at it (see ``OpenFile``)."""
+        open_file(self.path).release()
 
     @contextmanager
     def read_published(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -80,6 +75,15 @@ class Warehouse:
             yield connection
         finally:
             connection.close()
+
+    def _lease(
+        self, *, read_only: bool, wait_seconds: float
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return open_file(self.path).lease(
+            lambda: self._open(read_only=read_only, wait_seconds=wait_seconds),
+            writes=not read_only,
+            wait_seconds=wait_seconds,
+        )
 
     def _open(self, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + wait_seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 from pathlib import Path
 
 from etf_pipeline.storage.connection import Warehouse
@@ -22,8 +22,27 @@ def publish(warehouse: Warehouse) -> Path:
         for stale in target.parent.glob(f"{target.stem}.*.tmp"):
             stale.unlink(missing_ok=True)
         connection.execute("CHECKPOINT")
-        shutil.copyfile(warehouse.path, fresh)
+        copy_file(warehouse.path, fresh)
     with fresh.open("rb+") as handle:
         os.fsync(handle.fileno())
     fresh.replace(target)
     return target
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file that this process has open, by another process.
+
+    A process that closes any descriptor of a file loses all locks it holds on it (POSIX), so that reading the working
+    file here would let others write to it while it is open for writing.
+
+    Raises
+    ------
+    OSError : with the reason, a full disk say.
+    """
+    done = subprocess.run(  # noqa: S603
+        ["cp", "--", str(source), str(target)],  # noqa: S607
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        raise OSError(f"cannot publish {source}: {done.stderr.strip()}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
 
 from etf_pipeline.storage.connection import Warehouse
 from etf_pipeline.storage.contracts import CONTRACTS
@@ -26,8 +29,7 @@ def cut_raw_tier(full: Warehouse, cut: Warehouse, session: str) -> None:
 
     The ledger of trials comes along, up to the session: what was tried is remembered, not computed.
     """
-    with cut.write() as connection:
-        connection.execute(f"ATTACH '{full.path}' AS full_warehouse (READ_ONLY)")
+    with cut.write() as connection, _attached(connection, full):
         day = f"DATE '{session}'"
         for table, when in (
             ("raw.bars", "session"), ("raw.actions", "ex_date"), ("raw.macro", "session"),
@@ -51,6 +53,17 @@ def cut_raw_tier(full: Warehouse, cut: Warehouse, session: str) -> None:
             f"CASE WHEN delisted_on <= {day} THEN delisted_on END AS delisted_on) "
             f"FROM full_warehouse.raw.listings WHERE listed_on IS NULL OR listed_on <= {day}"
         )
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, full: Warehouse) -> Iterator[None]:
+    """``full`` to be read as ``full_warehouse``: by everybody who has the connection's file open, so not for longer."""
+    full.release()
+    connection.execute(f"ATTACH '{full.path}' AS full_warehouse (READ_ONLY)")
+    try:
+        yield
+    finally:
+        connection.execute("DETACH full_warehouse")
 
 
 def table_hash(warehouse: Warehouse, table: str, where: str = "true") -> str:

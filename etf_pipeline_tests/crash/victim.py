@@ -46,6 +46,9 @@ class DyingConnection:
     def __getattr__(self, name: str) -> object:
         return getattr(self._connection, name)
 
+    def cursor(self) -> DyingConnection:
+        return DyingConnection(self._connection.cursor(), self._statement, self._when)  # type: ignore[attr-defined]
+
     def execute(self, query: str, *args: object) -> object:
         hit = query.strip().startswith(self._statement)
         if hit and self._when == "before":
@@ -82,9 +85,9 @@ def publish_and_die(directory: str, point: str) -> None:
         die()
 
     if point == "copying":
-        module.shutil.copyfile = half_a_copy  # type: ignore[assignment]
+        module.copy_file = half_a_copy
     elif point == "copied":
-        module.shutil.copyfile = a_copy  # type: ignore[assignment]
+        module.copy_file = a_copy
     else:
         _die_at(point, "after")
     publish(Warehouse(directory))

@@ -16,12 +16,12 @@ import pytest
 from etf_pipeline.storage.connection import (
     SCHEMAS,
     Warehouse,
-    WarehouseBusyError,
     WarehouseMissingError,
     ensure_schema,
     transaction,
 )
 from etf_pipeline.storage.contracts import CONTRACTS
+from etf_pipeline.storage.open_file import LINGER, OpenFile, WarehouseBusyError
 from etf_pipeline.storage.publish import publish
 
 HOLDER = """
@@ -41,9 +41,13 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 @contextmanager
-def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+def held_by_another_process(warehouse: Warehouse) -> Iterator[subprocess.Popen[str]]:
+    warehouse.release()
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(warehouse.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -57,7 +61,7 @@ def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("how", ["write", "read"])
 def test_a_busy_warehouse_says_who_and_what_to_do(warehouse: Warehouse, how: str) -> None:
-    with held_by_another_process(warehouse.path) as holder:
+    with held_by_another_process(warehouse) as holder:
         began = time.monotonic()
         with (
             pytest.raises(WarehouseBusyError) as caught,
@@ -73,7 +77,7 @@ def test_a_busy_warehouse_says_who_and_what_to_do(warehouse: Warehouse, how: str
 
 
 def test_a_writer_waits_for_the_one_before(warehouse: Warehouse) -> None:
-    with held_by_another_process(warehouse.path) as holder:
+    with held_by_another_process(warehouse) as holder:
         assert holder.stdin is not None
         closing = threading.Timer(0.4, holder.stdin.close)
         closing.start()
@@ -83,6 +87,7 @@ def test_a_writer_waits_for_the_one_before(warehouse: Warehouse) -> None:
 
 
 def test_trouble_that_waiting_cannot_mend_is_not_waited_for(warehouse: Warehouse) -> None:
+    warehouse.release()
     warehouse.path.write_bytes(b"this is no database" * 1000)
     began = time.monotonic()
     with pytest.raises(duckdb.Error, match="not a valid DuckDB database"), warehouse.write(wait_seconds=30):
@@ -105,10 +110,105 @@ def test_a_reader_of_the_published_snapshot_is_undisturbed_by_a_write(warehouse:
 
 
 def test_readers_cannot_write(warehouse: Warehouse) -> None:
-    publish(warehouse)
+    publish(warehouse)  # so that the working file is open for writing
     for opened in (warehouse.read, warehouse.read_published):
-        with opened() as connection, pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        with opened() as connection, pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("DELETE FROM raw.bars")
+    warehouse.release()
+    with warehouse.read() as connection, pytest.raises(duckdb.Error, match="read-only"):
+        connection.execute("DELETE FROM raw.bars")
+
+
+def test_the_file_is_opened_once_for_many_and_let_go_of_soon_after(warehouse: Warehouse) -> None:
+    warehouse.release()
+    opened = []
+
+    def connect() -> duckdb.DuckDBPyConnection:
+        opened.append(duckdb.connect(str(warehouse.path)))
+        return opened[-1]
+
+    file = OpenFile(warehouse.path)
+    for writes in (True, False, True, False):
+        with file.lease(connect, writes=writes, wait_seconds=1) as connection:
+            assert connection.execute("SELECT count(*) FROM raw.bars").fetchone() == (0,)
+    assert len(opened) == 1
+    time.sleep(LINGER + 0.3)
+    with held_by_another_process(warehouse):
+        pass
+    with file.lease(connect, writes=False, wait_seconds=1):
+        assert len(opened) == 2
+    file.release()
+
+
+def test_a_file_in_use_stays_open_however_long(warehouse: Warehouse) -> None:
+    with warehouse.read() as connection:
+        with warehouse.read():
+            pass
+        time.sleep(2 * LINGER)
+        assert connection.execute("SELECT count(*) FROM raw.bars").fetchone() == (0,)
+
+
+def test_a_writer_waits_for_readers_of_its_own_process(warehouse: Warehouse) -> None:
+    warehouse.release()
+    reading, end = threading.Event(), threading.Event()
+
+    def reader() -> None:
+        with warehouse.read():
+            reading.set()
+            end.wait(10)
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    reading.wait(10)
+    with (
+        pytest.raises(WarehouseBusyError, match="being read by this process"),
+        warehouse.write(wait_seconds=0.1),
+    ):
+        pass
+    threading.Timer(0.2, end.set).start()
+    with warehouse.write(wait_seconds=10) as connection:
+        connection.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+    thread.join()
+
+
+def test_another_file_in_the_same_place_is_seen(warehouse: Warehouse, tmp_path: Path) -> None:
+    other = Warehouse(tmp_path / "other")
+    with other.write() as connection:
+        connection.execute("INSERT INTO meta.settings VALUES ('other', '{}', now())")
+    other.release()
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+    other.path.replace(warehouse.path)
+    with warehouse.read() as connection:
+        assert connection.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
+
+
+def test_a_process_forked_off_opens_the_file_itself(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def connect() -> duckdb.DuckDBPyConnection:
+        opened.append(duckdb.connect(":memory:"))
+        return opened[-1]
+
+    file = OpenFile(warehouse.path)
+    with file.lease(connect, writes=False, wait_seconds=1):
+        pass
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    with file.lease(connect, writes=False, wait_seconds=1):
+        assert len(opened) == 2
+    assert opened[0].execute("SELECT 1").fetchone() == (1,), "the parent's stays as it is"
+
+
+def test_an_update_is_seen_by_readers_after_it_and_not_by_those_before(warehouse: Warehouse) -> None:
+    with warehouse.write() as writer:
+        with warehouse.read() as before:
+            assert before.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+            writer.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+            assert before.execute("SELECT count(*) FROM meta.settings").fetchone() == (0,)
+        with warehouse.read() as after:
+            assert after.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
 
 
 def test_nothing_there_is_said_with_the_remedy(tmp_path: Path) -> None:
@@ -216,7 +316,7 @@ def test_an_error_in_the_transaction_is_the_one_reported() -> None:
 def test_the_connection_closes_after_an_error(warehouse: Warehouse) -> None:
     with pytest.raises(RuntimeError, match="mine"), warehouse.write():
         raise RuntimeError("mine")
-    with held_by_another_process(warehouse.path):
+    with held_by_another_process(warehouse):
         pass
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -64,15 +66,15 @@ def test_the_published_name_is_only_ever_a_whole_file(
     publish(warehouse)
     put(warehouse, "two")
     during = []
-    copyfile = module.shutil.copyfile
+    copy_file = module.copy_file
 
     def watched(source: Path, target: Path) -> None:
         assert Path(target) != warehouse.published_path
         during.append(names(warehouse))
-        copyfile(source, target)
+        copy_file(source, target)
         during.append(names(warehouse))
 
-    monkeypatch.setattr(module.shutil, "copyfile", watched)
+    monkeypatch.setattr(module, "copy_file", watched)
     publish(warehouse)
     assert during == [["one"], ["one"]]
     assert names(warehouse) == ["one", "two"]
@@ -87,13 +89,31 @@ def test_a_failed_copy_leaves_the_old_snapshot(warehouse: Warehouse, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "copyfile", full)
+        patch.setattr(module, "copy_file", full)
         with pytest.raises(OSError, match="No space left"):
             publish(warehouse)
     assert names(warehouse) == ["one"]
     publish(warehouse)
     assert names(warehouse) == ["one", "two"]
     assert files(warehouse) == {"etf.duckdb", "published.duckdb"}
+
+
+def test_why_a_copy_failed_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    with pytest.raises(OSError, match=r"cannot publish .*missing: .*No such file"):
+        module.copy_file(tmp_path / "missing", target)
+    assert not target.exists()
+
+
+def test_the_working_file_stays_locked_while_and_after_it_is_copied(warehouse: Warehouse) -> None:
+    """Reading it in this process would give up the lock that keeps other writers out."""
+    attempt = "import sys, duckdb; duckdb.connect(sys.argv[1])"
+    with warehouse.write():
+        publish(warehouse)
+        other = subprocess.run(
+            [sys.executable, "-c", attempt, str(warehouse.path)], capture_output=True, text=True, check=False
+        )
+    assert "Could not set lock" in other.stderr
 
 
 def test_what_a_killed_publication_left_is_removed(warehouse: Warehouse) -> None:

@@ -20,6 +20,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _UNIT = 1.0 / 9007199254740992.0
+_PARTS = 4096  # of the unit interval, whose lengths of blocks are looked up
+_LONGEST = 32767.0  # length of a block that the table can hold
 
 
 def resampled_means(
@@ -262,19 +264,17 @@ def length_table(law: float) -> np.ndarray:
 
     Returns
     -------
-    (1024,) int32: the length where all draws of this 1024th of the unit interval give the same, else 0.
+    (4096,) int16: the length where all draws of this 4096th of the unit interval give the same, else 0.
     """
-    table = np.zeros(1024, np.int32)
+    table = np.zeros(_PARTS, np.int16)
     if law == -np.inf:
         table[:] = 1
-    elif law > 0.0:
-        table[:] = min(law, 2.0**31 - 1.0)
-    else:
-        # From 2**31 on a block fills any series, and 1 - u = 0 at the very end has no logarithm.
-        for i in range(1023):
-            least = 1.0 + math.floor(math.log(1.0 - i / 1024.0) / law)
-            most = 1.0 + math.floor(math.log(1.0 - (i + 1.0) / 1024.0) / law)
-            if least == most and most < 2.0**31:
+    elif law < 0.0:
+        # 1 - u = 0 at the very end has no logarithm.
+        for i in range(_PARTS - 1):
+            least = 1.0 + math.floor(math.log(1.0 - i / _PARTS) / law)
+            most = 1.0 + math.floor(math.log(1.0 - (i + 1.0) / _PARTS) / law)
+            if least == most and most <= _LONGEST:
                 table[i] = int(least)
     return table
 
@@ -286,10 +286,12 @@ def next_block(
     """``draw_block`` with the table of lengths at hand."""
     state, u = _uniform(state)
     start = min(int(u * observations), observations - 1)
-    if law > 0.0 or law == -np.inf:
-        return state, start, min(int(table[0]), left)
+    if law > 0.0:
+        return state, start, min(int(law), left)
+    if law == -np.inf:
+        return state, start, 1
     state, bits = _bits(state)
-    known = int(table[bits >> 43])
+    known = int(table[bits >> 41])
     if known > 0:
         return state, start, min(known, left)
     length = 1.0 + math.floor(math.log(1.0 - float(bits) * _UNIT) / law)

@@ -8,7 +8,14 @@ import pytest
 
 from etf_pipeline.core.attribution.explained import FRESH_SESSIONS
 from etf_pipeline.core.attribution.period_ends import period_ends
-from etf_pipeline.defs.attribution.portfolios import _annual, _by_part, _daily, _risk, held_weights
+from etf_pipeline.defs.attribution.portfolios import (
+    _annual,
+    _by_part,
+    _covariances,
+    _daily,
+    _risk,
+    held_weights,
+)
 from etf_pipeline_tests.defs.attribution_market import GONE, SESSIONS, account_of, house, small_world
 
 SMALL = {trade_at: small_world(trade_at=trade_at) for trade_at in ("close", "open")}
@@ -155,7 +162,9 @@ def frames(small):
     return {
         "daily": _daily(parts, rows, small.panel.sessions),
         "annual": _annual(parts, rows, account, small.covered, small.panel.sessions),
-        "risk": _risk(one, found, weight, months[months >= account.first], small.panel.sessions),
+        "risk": _risk(
+            one, found, weight, _covariances(one, months[months >= account.first]), small.panel.sessions
+        ),
     }
 
 
@@ -188,7 +197,9 @@ def test_volatility_by_part_adds_up_and_is_that_of_what_is_held():
     small = SMALL["close"]
     _, _, account, weight, one, found = parts_of(small)
     months = period_ends(small.panel.sessions, "asx")
-    frame = _risk(one, found, weight, months[months >= account.first], small.panel.sessions)
+    frame = _risk(
+        one, found, weight, _covariances(one, months[months >= account.first]), small.panel.sessions
+    )
     for day, part in frame.groupby("session"):
         assert part["share_of_variance"].sum() == pytest.approx(1.0, abs=1e-12)
         assert set(part["part"]) == {"market", "oil", "specific"}
@@ -212,6 +223,8 @@ def test_there_is_no_risk_by_factors_that_have_ended():
     account = account_of(small)
     weight = held_weights(account, small.panel.total_return.shape)
     months = period_ends(small.panel.sessions, "asx")
-    frame = _risk(one, found, weight, months[months >= account.first], small.panel.sessions)
+    frame = _risk(
+        one, found, weight, _covariances(one, months[months >= account.first]), small.panel.sessions
+    )
     assert frame["session"].max() <= pd.Timestamp(small.panel.sessions[600 + FRESH_SESSIONS])
     assert len(frame)

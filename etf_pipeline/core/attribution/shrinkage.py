@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from scipy import optimize
 
+from etf_pipeline.core.parallel import over_columns
+
 HUBER = 2.5
 """Standard deviations beyond which a fund counts no more for its group than one at that distance."""
 # Expected min(z**2, HUBER**2) of a standard normal z: what the clipped squares average to under the right variance.
@@ -91,17 +93,23 @@ def shrunk_loadings(
         raise ValueError(f"wanted {served.shape} must be ({count}, {funds})")
     out = np.full((factors, 5, count, funds), np.nan)
     used = np.full((factors, count, funds), -2, dtype=np.int64)
-    for k in range(factors):
-        _shrink(
-            np.ascontiguousarray(loading[:, :, k], dtype=np.float64),
-            np.ascontiguousarray(standard_error[:, :, k], dtype=np.float64),
-            np.ascontiguousarray(group, dtype=np.int64),
-            np.ascontiguousarray(served),
-            int(group.max(initial=-1)) + 1,
-            min_funds,
-            out[k],
-            used[k],
-        )
+    classes = np.ascontiguousarray(group, dtype=np.int64)
+    drawn = np.ascontiguousarray(served)
+
+    def work(indices: np.ndarray) -> None:
+        for k in indices:
+            _shrink(
+                np.ascontiguousarray(loading[:, :, k], dtype=np.float64),
+                np.ascontiguousarray(standard_error[:, :, k], dtype=np.float64),
+                classes,
+                drawn,
+                int(group.max(initial=-1)) + 1,
+                min_funds,
+                out[k],
+                used[k],
+            )
+
+    over_columns(work, factors)
     mean, deviation, weight, prior_mean, prior_sd = np.moveaxis(out, 0, -1)
     return ShrunkLoadings(mean, deviation, weight, prior_mean, prior_sd, np.moveaxis(used, 0, -1))
 

@@ -66,11 +66,11 @@ def from_long_column(
     ValueError : a row on a session or ticker that the panel does not have.
     """
     days = np.asarray(sessions, dtype="datetime64[D]")
-    row = pd.Index(days.astype("datetime64[s]")).get_indexer(
-        np.asarray(frame["session"]).astype("datetime64[D]").astype("datetime64[s]")
-    )
+    row = _row_of(np.asarray(frame["session"]).astype("datetime64[D]"), days)
     names = pd.Index(pd.array(np.asarray(tickers, dtype=object), dtype="str"))
-    which = names.get_indexer(pd.Index(frame["ticker"]))
+    codes, told = pd.factorize(frame["ticker"])
+    # The last place stands for code -1, a row without ticker.
+    which = np.append(names.get_indexer(pd.Index(told)), -1)[codes]
     outside = (row < 0) | (which < 0)
     if outside.any():
         first = frame.iloc[int(np.argmax(outside))]
@@ -78,3 +78,13 @@ def from_long_column(
             f"{int(outside.sum())} rows lie outside the panel, first {first['ticker']} {first['session']}"
         )
     return scatter(row, which, frame[column].to_numpy(dtype=float), (len(days), len(names)))
+
+
+def _row_of(session: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(R,) int64, place of each session among ``days``, increasing; -1 where it is none of them."""
+    if not len(days):
+        return np.full(len(session), -1, dtype=np.int64)
+    place = np.full(int((days[-1] - days[0]).astype(np.int64)) + 2, -1, dtype=np.int64)  # the last: outside
+    place[(days - days[0]).astype(np.int64)] = np.arange(len(days))
+    since = (session - days[0]).astype(np.int64)  # NaT lies far outside
+    return np.asarray(place[np.where((since >= 0) & (since < len(place)), since, -1)])

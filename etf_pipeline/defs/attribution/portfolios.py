@@ -103,14 +103,15 @@ def portfolio_attribution(
     daily, annual, risk = [], [], []
     for one in _models(pipeline, panel):
         found = one.rolling(settings.window, settings.min_observations)
+        covariances = _covariances(one, months)
         for strategy, account in accounts.items():
             label = {"strategy": strategy, "model": one.model.name}
             weight = held_weights(account, panel.total_return.shape)
-            ends = months[months >= account.first]
             parts, rows = _by_part(one, found, account, weight, panel)
             daily.append(_daily(parts, rows, panel.sessions).assign(**label))
             annual.append(_annual(parts, rows, account, made.covered, panel.sessions).assign(**label))
-            risk.append(_risk(one, found, weight, ends, panel.sessions).assign(**label))
+            since = {row: both for row, both in covariances.items() if row >= account.first}
+            risk.append(_risk(one, found, weight, since, panel.sessions).assign(**label))
     yield dg.Output(together(daily, "attribution.return_attribution"), "return_attribution")
     by_year = together(annual, "attribution.annual_attribution")
     shown = by_year[(by_year["strategy"] == "top_ranked") & (by_year["model"] == "house")]
@@ -196,18 +197,24 @@ def _annual(
     return frame.assign(session=year_after(sessions, frame["year"].to_numpy()))
 
 
+def _covariances(one: Explained, rows: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Factors known and their covariance at those of the rows where the model explains anything."""
+    return {int(row): one.covariance(int(row)) for row in rows[one.alive[rows]]}
+
+
 def _risk(
-    one: Explained, found: RollingExposure, weight: np.ndarray, ends: np.ndarray, sessions: np.ndarray
+    one: Explained,
+    found: RollingExposure,
+    weight: np.ndarray,
+    covariances: Mapping[int, tuple[np.ndarray, np.ndarray]],
+    sessions: np.ndarray,
 ) -> pd.DataFrame:
-    """Volatility by part at the rows ``ends``, as the covariance of the factors and residuals known there has it."""
+    """Volatility by part at the rows of ``covariances``, as the factors and residuals known there have it."""
     frames = []
-    for row in ends:
+    for row, (known, covariance) in covariances.items():
         # Funds that are held, and no others: sums over them then do not depend on who is listed later.
         held = np.flatnonzero(weight[row])
-        if not len(held) or not one.alive[row]:
-            continue
-        known, covariance = one.covariance(int(row))
-        if np.isnan(covariance).any():
+        if not len(held) or np.isnan(covariance).any():
             continue
         split = risk_contribution(
             weight[row, held],

@@ -48,13 +48,13 @@ def simulated_months(scene: Scene) -> pd.DataFrame:
             paths=settings.paths,
             seed=settings.seed,
         )
-        there = np.isfinite(drawn[0])
+        there, filled = np.isfinite(drawn[0]), np.nan_to_num(drawn)
         held = {
             name: weight[row, funds]
             for name, weight in scene.weight.items()
             if _share(weight[row], funds[there]) >= LEAST_COVERED
         }
-        accounts = [np.nan_to_num(drawn) @ weight for weight in held.values()]
+        accounts = [filled @ weight for weight in held.values()]
         tail = simulated_tail(np.column_stack([drawn, *accounts]))
         frames.append(
             pd.DataFrame(

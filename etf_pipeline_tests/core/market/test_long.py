@@ -75,7 +75,16 @@ def test_any_datetime_unit_comes_back(unit):
     np.testing.assert_array_equal(back, np.arange(6.0).reshape(3, 2))
 
 
-@pytest.mark.parametrize("change", [{"ticker": "Z"}, {"session": pd.Timestamp("2024-02-01")}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ticker": "Z"},
+        {"ticker": None},
+        {"session": pd.Timestamp("2024-02-01")},
+        {"session": pd.Timestamp("2023-12-31")},
+        {"session": pd.NaT},
+    ],
+)
 def test_rows_outside_the_panel_are_refused(change):
     frame = to_long(SESSIONS, TICKERS, np.ones((3, 2), bool), value=np.zeros((3, 2)))
     for name, value in change.items():

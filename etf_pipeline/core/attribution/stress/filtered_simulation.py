@@ -228,13 +228,22 @@ def simulated_tail(
     SimulatedTail. Value at risk is the best of the worst paths, expected shortfall their mean.
     """
     paths = len(returns)
-    # Columns one behind the other, to sort them in place.
-    ordered = np.sort(np.ascontiguousarray(returns.T), axis=1)
     worst = [max(1, int(np.ceil(paths * (1.0 - level) - 1e-9))) for level in levels]
-    unknown = np.isnan(ordered[:, -1])
-    shortfall = np.array([ordered[:, :k].mean(axis=1) for k in worst])
-    chance = np.array([(ordered <= -loss).mean(axis=1) for loss in losses])
+    deepest = max(worst)
+    columns = np.ascontiguousarray(returns.T)
+    tail = np.empty((len(columns), deepest))
+    chance = np.empty((len(losses), len(columns)))
+
+    def work(numbers: np.ndarray) -> None:
+        for j in numbers:
+            # The worst paths alone are put in order.
+            tail[j] = np.sort(np.partition(columns[j], deepest - 1)[:deepest])
+            chance[:, j] = [(columns[j] <= -loss).mean() for loss in losses]
+
+    over_columns(work, len(columns))
+    unknown = np.isnan(columns).any(axis=1)
+    shortfall = np.array([tail[:, :k].mean(axis=1) for k in worst])
     shortfall[:, unknown] = np.nan
     chance[:, unknown] = np.nan
-    quantile = np.array([np.where(unknown, np.nan, ordered[:, k - 1]) for k in worst])
+    quantile = np.array([np.where(unknown, np.nan, tail[:, k - 1]) for k in worst])
     return SimulatedTail(quantile, shortfall, chance)

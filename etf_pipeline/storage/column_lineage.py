@@ -64,6 +64,7 @@ def _component_scores() -> dict[str, tuple[str, ...]]:
         *(*_MEMBER, *_CLASS, *_of("risk.risk_category", "category")),
         *(source for sources in _PENALISED.values() for source in sources),
     )
+    everything = tuple(dict.fromkeys(everything))
     columns: dict[str, tuple[str, ...]] = {f"{component}_contrast": everything for component in COMPONENTS}
     for component, inputs in COMPONENTS.items():
         sources = (*(_measure(item.name) for item in inputs), *_MEMBER)
@@ -206,7 +207,7 @@ def _scoring() -> dict[str, ColumnSources]:
             "unknown_inputs": (*penalised, *category),
             **dict.fromkeys(("final_score", "adaptive_score"), final),
             "static_score": (*_WEIGHTED, *penalised),
-            "position_size": (*_WEIGHTED, *momentum, *volatility, *confidence),
+            "position_size": (*_WEIGHTED, *momentum[1:], *volatility, *confidence),
             "confidence": (*_WEIGHTED, *known),
             "ranked_funds": _WEIGHTED,
             **dict.fromkeys(
@@ -297,7 +298,10 @@ def _evaluation() -> dict[str, ColumnSources]:
     resampled = (
         *_RETURN,
         *_of(_BAR, "close", "volume", "accepted"),
-        *_of("scoring.component_scores", *(f"{c}_{part}" for c in COMPONENTS for part in ("average", "contrast"))),
+        *_of(
+            "scoring.component_scores",
+            *(f"{c}_{part}" for c in COMPONENTS for part in ("average", "contrast")),
+        ),
         *_of("scoring.composite_ranking", "rank", "penalty_points", *weights),
         *_CLASS,
     )

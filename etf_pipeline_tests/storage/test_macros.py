@@ -52,8 +52,8 @@ def fill(memory: duckdb.DuckDBPyConnection, ticker: str, day: str, *, percentile
         final_score=0.9 * (0.6 * score + 28.0), ranked_funds=len(FUNDS),
     )  # fmt: skip
     insert(
-        memory, "scoring.component_scores", **at, momentum_contrast=CONTRAST, risk_contrast=OF_RISK, momentum_average=percentile,
-        momentum_score=score, risk_score=70.0, momentum_12_1_score=percentile,
+        memory, "scoring.component_scores", **at, momentum_contrast=CONTRAST, risk_contrast=OF_RISK,
+        momentum_average=percentile, momentum_score=score, risk_score=70.0, momentum_12_1_score=percentile,
     )  # fmt: skip
     insert(memory, "scoring.adjustments", **at, penalty_share=0.5, penalty_total=10.0)
     insert(memory, "market.universe", **at, is_member=True)

@@ -71,14 +71,14 @@ def contrast(
     steps = np.repeat(needed[:, None], len(percentiles), axis=1)
     grid = _grid(len(percentiles))
     short = np.isfinite(least) & (least > 0.0)
-    for t in np.flatnonzero(short):
+    for t in map(int, np.flatnonzero(short)):
         lack = _lacks(_scores(percentiles, weights, kept, scored, t, grid), rules)
         # In the order of the grid, which begins with the smallest contrasts.
         best = int(np.argmax(lack <= lack.min() + _ROUNDING))
         if lack[best] < least[t] - _ROUNDING:
             steps[t], least[t] = grid[best], lack[best]
     held = _rolling_maximum(steps, rules.hold)
-    for t in np.flatnonzero(np.isfinite(least) & (held != steps).any(axis=1)):
+    for t in map(int, np.flatnonzero(np.isfinite(least) & (held != steps).any(axis=1))):
         lack = _lacks(_scores(percentiles, weights, kept, scored, t, held[t][None]), rules)
         if lack[0] <= least[t] + _ROUNDING:
             steps[t] = held[t]

@@ -63,12 +63,7 @@ def explanation(
         console.print(escape(line), highlight=False)
     if told.contributions:
         console.print(_derivation(record, told))
-        if record.contrast > 1.0:
-            console.print(
-                f"A component's score is its percentile moved away from 50 by the session's contrast, "
-                f"{record.contrast:.4g}: 50 ± 50 |x|^(1/contrast), x = (percentile - 50) / 50.",
-                highlight=False,
-            )
+        _contrasts(console, record)
         print_other_rules(connection, console)
         _shortfall_model(connection, console, ticker, day)
         if told.unknown:
@@ -115,6 +110,22 @@ def explanation(
         )
 
 
+def _contrasts(console: Console, record: ScoreRecord) -> None:
+    """How a component's percentile became its score, where it did not stay as it is."""
+    values = {name: record.contrast.get(name, 1.0) for name in record.scores}
+    if not any(value > 1.0 for value in values.values()):
+        return
+    if len(set(values.values())) == 1:
+        by = f"the session's contrast, {next(iter(values.values())):.4g}"
+    else:
+        by = f"its contrast of the session ({', '.join(f'{n} {v:.4g}' for n, v in values.items())})"
+    console.print(
+        f"A component's score is its percentile moved away from 50 by {by}: 50 ± 50 |x|^(1/contrast), "
+        "x = (percentile - 50) / 50.",
+        highlight=False,
+    )
+
+
 def _derivation(record: ScoreRecord, told: Explanation) -> Table:
     """Measures to components, components to the raw score, penalties to the final one, and the position."""
     table = Table("step", "measure", "value", "score", "weight", "points", title="What the score is made of")
@@ -132,11 +143,12 @@ def _derivation(record: ScoreRecord, told: Explanation) -> Table:
                 standing_text = f"{forms[part.input].label}, {standing.rank} of {standing.count}"
                 table.add_row("", standing_text, value, f"{part.score:.2f}", f"{part.weight:.4f}", "")
         if c.component in record.averages:
-            percentile = float(flatten(c.score, record.contrast))
+            contrast = record.contrast.get(c.component, 1.0)
+            percentile = float(flatten(c.score, contrast))
             average = f"average {record.averages[c.component]:.2f} stands at percentile {percentile:.2f}"
-            if record.contrast > 1.0:
+            if contrast > 1.0:
                 x = (percentile - 50.0) / 50.0
-                average += f": 50 {'-' if x < 0 else '+'} 50 x {abs(x):.4f}^(1/{record.contrast:.4g})"
+                average += f": 50 {'-' if x < 0 else '+'} 50 x {abs(x):.4f}^(1/{contrast:.4g})"
             table.add_row("", average, "", "", "", "", style="dim")
     table.add_section()
     summed = sum(c.weight for c in told.contributions)
@@ -241,7 +253,7 @@ def score_record(connection: duckdb.DuckDBPyConnection, ticker: str, day: str) -
         confidence=number("confidence"),
         scores=by_component("score"),
         weights=by_component("weight"),
-        contrast=number("contrast", measured) if measured else 1.0,
+        contrast=by_component("contrast", measured),
         averages=by_component("average", measured),
         inputs=_standings(connection, measured, day),
         penalties={

@@ -180,7 +180,7 @@ def test_a_score_can_be_computed_from_what_is_printed(connection: duckdb.DuckDBP
     session_of(connection, DAYS[0], 2, {})
     score = float(sharpen(np.array(75.43), 1.44))
     connection.execute(
-        "UPDATE scoring.component_scores SET contrast = 1.44, momentum_score = $1, momentum_average = 66.07, "
+        "UPDATE scoring.component_scores SET momentum_contrast = 1.44, momentum_score = $1, momentum_average = 66.07, "
         "momentum_12_1 = 0.2, momentum_12_1_score = 66.07 WHERE ticker = 'F00'; ",
         [score],
     )
@@ -192,7 +192,27 @@ def test_a_score_can_be_computed_from_what_is_printed(connection: duckdb.DuckDBP
     assert "percentile 75.43: 50 + 50 x 0.5086^(1/1.44)" in text
     assert f"{50 + 50 * 0.5086 ** (1 / 1.44):.2f}" == f"{score:.2f}"
     assert f"{score:.2f}" in text
-    assert "50 ± 50 |x|^(1/contrast)" in text
+    assert "away from 50 by the session's contrast, 1.44: 50 ± 50 |x|^(1/contrast)" in " ".join(text.split())
+
+
+def test_contrasts_that_differ_are_told_for_each_component(connection: duckdb.DuckDBPyConnection) -> None:
+    session_of(connection, DAYS[0], 2, {})
+    score, risk = float(sharpen(np.array(75.43), 1.44)), float(sharpen(np.array(30.0), 2.0736))
+    total = 0.5 * score + 0.5 * risk
+    connection.execute(
+        "UPDATE scoring.component_scores SET momentum_contrast = 1.44, risk_contrast = 2.0736, momentum_score = $1, "
+        "momentum_average = 66.07, risk_score = $2, risk_average = 40 WHERE ticker = 'F00'",
+        [score, risk],
+    )
+    connection.execute(
+        "UPDATE scoring.composite_ranking SET momentum_score = $1, risk_score = $2, momentum_weight = 0.5, "
+        "risk_weight = 0.5, raw_score = $3, final_score = $3 WHERE ticker = 'F00'",
+        [score, risk, total],
+    )
+    text = " ".join(tell_of(connection, "F00").split())
+    assert "by its contrast of the session (momentum 1.44, risk 2.074): 50 ± 50 |x|^(1/contrast)" in text
+    assert "percentile 75.43: 50 + 50 x 0.5086^(1/1.44)" in text
+    assert "percentile 30.00: 50 - 50 x 0.4000^(1/2.074)" in text
 
 
 def test_the_same_code_of_this_exchange_is_suggested(connection: duckdb.DuckDBPyConnection) -> None:

@@ -58,9 +58,14 @@ def _measure(name: str) -> str:
 
 
 def _component_scores() -> dict[str, tuple[str, ...]]:
-    columns: dict[str, tuple[str, ...]] = {
-        "contrast": (*(_measure(i.name) for parts in COMPONENTS.values() for i in parts), *_MEMBER)
-    }
+    # The contrasts are chosen by the final scores they give.
+    everything = (
+        *(_measure(i.name) for parts in COMPONENTS.values() for i in parts),
+        *(*_MEMBER, *_CLASS, *_of("risk.risk_category", "category")),
+        *(source for sources in _PENALISED.values() for source in sources),
+    )
+    everything = tuple(dict.fromkeys(everything))
+    columns: dict[str, tuple[str, ...]] = {f"{component}_contrast": everything for component in COMPONENTS}
     for component, inputs in COMPONENTS.items():
         sources = (*(_measure(item.name) for item in inputs), *_MEMBER)
         columns |= {f"{component}_{part}": (*sources, *_CLASS) for part in ("score", "average")}
@@ -181,6 +186,7 @@ def _scoring() -> dict[str, ColumnSources]:
     )
     volatility = _of("risk.volatility", "volatility_annualised")
     confidence = _of("signals.forecast", "confidence_21")
+    momentum = _of("scoring.component_scores", "momentum_score", "momentum_contrast")
     known = _of("scoring.component_scores", *(f"{c}_known_share" for c in COMPONENTS))
     ties = _of("market.universe", "median_traded_value", "ticker")
     final = (*_WEIGHTED, *penalised, *served)
@@ -201,7 +207,7 @@ def _scoring() -> dict[str, ColumnSources]:
             "unknown_inputs": (*penalised, *category),
             **dict.fromkeys(("final_score", "adaptive_score"), final),
             "static_score": (*_WEIGHTED, *penalised),
-            "position_size": (*_WEIGHTED, *volatility, *confidence),
+            "position_size": (*_WEIGHTED, *momentum[1:], *volatility, *confidence),
             "confidence": (*_WEIGHTED, *known),
             "ranked_funds": _WEIGHTED,
             **dict.fromkeys(
@@ -216,7 +222,7 @@ def _scoring() -> dict[str, ColumnSources]:
             "penalty_share": category,
             "penalty_total": (*penalised, *category),
             "position_base": category,
-            "quality_factor": _of("scoring.component_scores", "momentum_score"),
+            "quality_factor": momentum,
             "confidence_factor": confidence,
             "volatility_factor": volatility,
         },
@@ -292,7 +298,10 @@ def _evaluation() -> dict[str, ColumnSources]:
     resampled = (
         *_RETURN,
         *_of(_BAR, "close", "volume", "accepted"),
-        *_of("scoring.component_scores", *(f"{name}_average" for name in COMPONENTS)),
+        *_of(
+            "scoring.component_scores",
+            *(f"{c}_{part}" for c in COMPONENTS for part in ("average", "contrast")),
+        ),
         *_of("scoring.composite_ranking", "rank", "penalty_points", *weights),
         *_CLASS,
     )

@@ -50,11 +50,12 @@ def _steps() -> list[_Step]:
             )  # fmt: skip
     for component in COMPONENTS:
         score, weight = f"r.{component}_score", f"r.{component}_weight"
+        contrast = f"c.{component}_contrast"
         away = f"({score} - 50) / 50"
         steps.append(
             _Step(
                 2, "component", component, "raw_score", value=f"c.{component}_average",
-                percentile=f"50 + 50 * sign({away}) * abs({away}) ** c.contrast", contrast="c.contrast",
+                percentile=f"50 + 50 * sign({away}) * abs({away}) ** {contrast}", contrast=contrast,
                 score=score, weight=weight, points=f"{weight} * {score}",
             )
         )  # fmt: skip

@@ -219,8 +219,9 @@ MACROS: dict[str, str] = {
         "the row's points are a part of: sum(points) by adds_to gives each component's average, raw_score and "
         "final_score; a sum over all rows means nothing, for it counts the steps of one derivation on top of each other. "
         "A component: value is the average of its measures, percentile where that average stands among the session's "
-        "members, and score = 50 + 50 * sign(x) * abs(x) ^ (1 / contrast) with x = (percentile - 50) / 50. A penalty: score "
-        "is its points before the risk category's share, which is its weight."
+        "members, and score = 50 + 50 * sign(x) * abs(x) ^ (1 / contrast) with x = (percentile - 50) / 50; contrast is "
+        "the component's on the session. A penalty: score is its points before the risk category's share, which is its "
+        "weight."
     ),
     "meta.ancestry": "The materialisation of that id and everything it was made of, with the number of steps back.",
 }

@@ -23,7 +23,7 @@ ALIASES = (
     "a", "b", "c", "d", "e", "f", "g", "h", "i", "l", "m", "month", "n", "newest", "o", "own_model", "q", "r", "s", "t",
     "told", "u", "v", "w", "walk",
 )  # fmt: skip
-CONTRAST = 1.44
+CONTRAST, OF_RISK = 1.44, 2.0736
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def fill(memory: duckdb.DuckDBPyConnection, ticker: str, day: str, *, percentile
         final_score=0.9 * (0.6 * score + 28.0), ranked_funds=len(FUNDS),
     )  # fmt: skip
     insert(
-        memory, "scoring.component_scores", **at, contrast=CONTRAST, momentum_average=percentile, momentum_score=score,
-        risk_score=70.0, momentum_12_1_score=percentile,
+        memory, "scoring.component_scores", **at, momentum_contrast=CONTRAST, risk_contrast=OF_RISK,
+        momentum_average=percentile, momentum_score=score, risk_score=70.0, momentum_12_1_score=percentile,
     )  # fmt: skip
     insert(memory, "scoring.adjustments", **at, penalty_share=0.5, penalty_total=10.0)
     insert(memory, "market.universe", **at, is_member=True)
@@ -175,13 +175,19 @@ def test_points_add_up_to_what_they_say_they_add_to(connection: duckdb.DuckDBPyC
     assert sums["momentum_average"] == pytest.approx(35.0)
 
 
-def test_a_score_follows_from_its_percentile_and_the_contrast(connection: duckdb.DuckDBPyConnection) -> None:
-    percentile, contrast, score = connection.execute(
-        "SELECT percentile, contrast, score FROM explain_score('B', DATE '2026-01-05') WHERE item = 'momentum'"
-    ).fetchone() or (0.0, 1.0, 0.0)
-    assert percentile == pytest.approx(35.0)
-    x = (percentile - 50) / 50
-    assert score == pytest.approx(50 - 50 * abs(x) ** (1 / contrast))
+def test_a_score_follows_from_its_percentile_and_its_own_contrast(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    found = connection.execute(
+        "SELECT item, percentile, contrast, score FROM explain_score('B', DATE '2026-01-05') "
+        "WHERE item IN ('momentum', 'risk')"
+    ).fetchall()
+    told = {item: numbers for item, *numbers in found}
+    assert told["momentum"][0] == pytest.approx(35.0)
+    assert (told["momentum"][1], told["risk"][1]) == (CONTRAST, OF_RISK)
+    for percentile, contrast, score in told.values():
+        x = (percentile - 50) / 50
+        assert score == pytest.approx(50 + 50 * np.sign(x) * abs(x) ** (1 / contrast))
 
 
 def defined_macros(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -100,16 +100,16 @@ class ComponentScores:
 
     Attributes
     ----------
-    scores : component -> (S, N) float64, 0 to 100: percentile of its average among the members, sharpened by the session's
-        contrast; NaN where too few inputs are known or not a member.
-    contrast : (S,) float64, 1 or more; see ``contrast``.
+    scores : component -> (S, N) float64, 0 to 100: percentile of its average among the members, sharpened by its contrast
+        of the session; NaN where too few inputs are known or not a member.
+    contrast : component -> (S,) float64, 1 or more; see ``contrast``.
     averages : component -> (S, N) float64, mean of the known inputs' scores.
     confidence : component -> (S, N) float64, share of its inputs that are known; NaN for non-members.
     input_scores : input name -> (S, N) float64, 0 to 100, NaN where unknown.
     """
 
     scores: dict[str, np.ndarray]
-    contrast: np.ndarray
+    contrast: dict[str, np.ndarray]
     averages: dict[str, np.ndarray]
     confidence: dict[str, np.ndarray]
     input_scores: dict[str, np.ndarray]
@@ -215,8 +215,8 @@ def component_scores(
     -------
     ComponentScores. An unknown input is left out of the average and lowers the confidence; a component with less than
     ``LEAST_SHARE`` of its inputs is NaN: never a neutral 50. The average is ranked once more, so that a component uses the
-    whole range whatever the number of its inputs and the correlation between them; then all components of a session are
-    sharpened alike.
+    whole range whatever the number of its inputs and the correlation between them; then the components of a session are
+    sharpened, alike where that spreads final scores enough.
 
     Raises
     ------
@@ -260,5 +260,5 @@ def component_scores(
         used = {name: np.where(present["momentum"], weight, np.nan) for name, weight in used.items()}
     kept = np.ones(member.shape) if penalty_points is None else 1.0 - penalty_points / 100.0
     sharpness = contrast(percentiles, used, kept, rules.spread)
-    scores = {name: sharpen(panel, sharpness[:, None]) for name, panel in percentiles.items()}
+    scores = {name: sharpen(panel, sharpness[name][:, None]) for name, panel in percentiles.items()}
     return ComponentScores(scores, sharpness, averages, confidence, input_scores)

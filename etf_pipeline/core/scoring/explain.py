@@ -78,7 +78,7 @@ class ScoreRecord:
     category : risk category, "" where unknown.
     confidence : share of the base weights that is known; NaN where not ranked.
     scores, weights, averages : by component; a missing component has score NaN and weight 0, or no entry.
-    contrast : of the session, see ``contrast``.
+    contrast : by component, of the session, see ``contrast``; 1 without an entry.
     inputs : by input name; an input without an entry is unknown.
     penalties : by penalty; penalty_share : the category's; penalty_total, penalty_points : before and after the cap.
     position : None where there is none.
@@ -96,7 +96,7 @@ class ScoreRecord:
     scores: Mapping[str, float]
     weights: Mapping[str, float]
     averages: Mapping[str, float] = field(default_factory=dict)
-    contrast: float = 1.0
+    contrast: Mapping[str, float] = field(default_factory=dict)
     inputs: Mapping[str, InputStanding] = field(default_factory=dict)
     penalties: Mapping[str, PenaltyRecord] = field(default_factory=dict)
     penalty_share: float = 1.0

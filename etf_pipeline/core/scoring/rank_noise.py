@@ -187,7 +187,7 @@ def resample_session(
     averages: np.ndarray,
     weights: np.ndarray,
     kept_share: np.ndarray,
-    contrast: float,
+    contrast: np.ndarray,
     own_rank: np.ndarray,
     component_of: np.ndarray,
     share: np.ndarray,
@@ -204,7 +204,7 @@ def resample_session(
     averages : (C, N) float64, mean of each component's input scores, NaN where it has no score.
     weights : (C, N) float64, weights used, 0 where missing.
     kept_share : (N,) float64, share of the raw score that penalties leave.
-    contrast : of the session: percentiles of components are moved away from 50 as ``contrast.sharpen`` does.
+    contrast : (C,) float64, of the session: each component's percentiles are moved from 50 as ``contrast.sharpen`` does.
     own_rank : (N,) int64, rank by the scores as they are, 0 where not ranked.
     component_of : (6,) int64, the component each measure belongs to, -1 for none.
     share : (6,) float64, share of the component's inputs that err as the measure does.
@@ -231,7 +231,7 @@ def resample_session(
     for c in range(components):
         # What is not drawn anew stays as it is.
         blended_percentiles(averages[c], known[c], class_of, among_all, kept, where, seen, score[c])
-        _sharpen(score[c], known[c], contrast)
+        _sharpen(score[c], known[c], contrast[c])
     whole, from_begin = np.arange(STRATA), np.zeros(STRATA, dtype=np.int64)
     draw_measures(sums, edges, whole, np.diff(edges), from_begin, total, measures)
     for m in range(len(share)):
@@ -273,7 +273,7 @@ def resample_session(
                     # Averages nearer than this differ by rounding only.
                     average[c, j] = np.rint(average[c, j] * 1e9)
                 blended_percentiles(average[c], known[c], class_of, among_all, kept, where, seen, score[c])
-                _sharpen(score[c], known[c], contrast)
+                _sharpen(score[c], known[c], contrast[c])
             for j in range(funds):
                 if known[c, j]:
                     raw[j] += weights[c, j] * score[c, j]

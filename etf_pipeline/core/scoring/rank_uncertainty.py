@@ -96,7 +96,7 @@ def rank_uncertainty(
     groups: Groups,
     *,
     peers: PeerRules,
-    contrast: np.ndarray | None = None,
+    contrast: Mapping[str, np.ndarray] | None = None,
     rules: ResampleRules | None = None,
     components: Mapping[str, tuple[Input, ...]] = COMPONENTS,
 ) -> RankUncertainty:
@@ -119,7 +119,7 @@ def rank_uncertainty(
     rank : (S, N) int, 0 where not ranked.
     sessions : (S,) datetime64; rows : (R,) int64, the sessions asked for.
     groups : asset classes of the N funds; peers : how far percentiles are taken among them.
-    contrast : (S,) float64, of each session, see ``contrast.contrast``; 1 by default.
+    contrast : component -> (S,) float64, of each session, see ``contrast.contrast``; 1 by default.
     components : what each component is made of.
 
     Returns
@@ -180,7 +180,9 @@ def rank_uncertainty(
     stratum, length = _blocks(chosen)
     result = [np.full(shape, np.nan) for _ in range(5)]
 
-    sharpness = np.ones(len(total_return)) if contrast is None else np.asarray(contrast, dtype=float)
+    sharpness = np.ones((len(total_return), len(names)))
+    if contrast is not None:
+        sharpness = np.column_stack([contrast[name] for name in names]).astype(float)
 
     def work(which: np.ndarray) -> None:
         for r in which:

@@ -111,7 +111,7 @@ def component_scores(
         tickers,
         member,
         **{f"{name}_score": score for name, score in result.scores.items()},
-        contrast=result.contrast[:, None],
+        **{f"{name}_contrast": value[:, None] for name, value in result.contrast.items()},
         **{f"{name}_average": average for name, average in result.averages.items()},
         **{f"{name}_known_share": share for name, share in result.confidence.items()},
         **{name: np.where(np.isfinite(inputs[name]), inputs[name], np.nan) for name in names},
@@ -196,8 +196,8 @@ def composite_ranking(
     position = position_size(
         ranked,
         category,
-        # What the contrast of a session adds is no quality of the fund.
-        flatten(component["momentum"], np.nan_to_num(panel(scores, "contrast"), nan=1.0)),
+        # What its contrast of a session adds is no quality of the fund.
+        flatten(component["momentum"], np.nan_to_num(panel(scores, "momentum_contrast"), nan=1.0)),
         panel(forecast, "confidence_21"),
         panel(volatility, "volatility_annualised"),
         rules.position,

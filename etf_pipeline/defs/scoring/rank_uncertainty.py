@@ -83,10 +83,11 @@ def rank_uncertainty(
     )
 
 
-def _contrast(scores: pd.DataFrame, sessions: np.ndarray) -> np.ndarray:
-    """(S,) contrast of each session; 1 on those without scores."""
-    found = scores.groupby("session")["contrast"].first()
-    return found.reindex(pd.DatetimeIndex(sessions.astype("datetime64[s]"))).fillna(1.0).to_numpy()
+def _contrast(scores: pd.DataFrame, sessions: np.ndarray) -> dict[str, np.ndarray]:
+    """Component -> (S,) contrast of each session; 1 on those without scores."""
+    found = scores.groupby("session")[[f"{name}_contrast" for name in COMPONENTS]].first()
+    found = found.reindex(pd.DatetimeIndex(sessions.astype("datetime64[s]"))).fillna(1.0)
+    return {name: found[f"{name}_contrast"].to_numpy() for name in COMPONENTS}
 
 
 @table_asset(

@@ -48,10 +48,13 @@ SCORING_CONTRACTS = (
             ticker(),
             session(),
             *(_optional(f"{name}_score", COMPONENT_MEANING[name], SCORE) for name in COMPONENT_NAMES),
-            Column(
-                "contrast",
-                "DOUBLE",
-                "of the session: 1 leaves percentiles as they are, more moves them from 50",
+            *(
+                Column(
+                    f"{name}_contrast",
+                    "DOUBLE",
+                    f"of {name} on the session: 1 leaves its percentiles as they are, more moves them from 50",
+                )
+                for name in COMPONENT_NAMES
             ),
             *(
                 _optional(f"{name}_average", "mean of the known measures' percentiles; ranked again", SCORE)

@@ -156,7 +156,7 @@ def test_a_component_is_the_percentile_of_the_average_of_its_measures():
     np.testing.assert_allclose(result.averages["risk"], mean, rtol=1e-14)
     for t in range(6):
         expected = 100 * (rankdata(np.round(mean[t], 9)) - 0.5) / 30
-        np.testing.assert_allclose(flatten(result.scores["risk"][t], result.contrast[t]), expected)
+        np.testing.assert_allclose(flatten(result.scores["risk"][t], result.contrast["risk"][t]), expected)
 
 
 def test_a_component_uses_the_whole_range_whatever_the_number_of_its_measures():
@@ -216,8 +216,8 @@ def test_cutting_changes_nothing_earlier():
         result = component_scores(dict(zip(names, columns, strict=True)), member, classes, RULES)
         return {
             f"{part} {name}": panel
-            for part in ("scores", "averages", "confidence", "input_scores")
+            for part in ("scores", "contrast", "averages", "confidence", "input_scores")
             for name, panel in getattr(result, part).items()
-        } | {"contrast": result.contrast}
+        }
 
     assert_causal(stage, (member, *inputs.values()), (1, 2, 40, 77, 119))

@@ -184,7 +184,7 @@ def test_every_ranked_fund_of_a_panel_can_be_explained():
             {n: s[t, j] for n, s in components.scores.items()},
             {n: w[t, j] for n, w in panel.weights.items()},
             {n: a[t, j] for n, a in components.averages.items()},
-            components.contrast[t],
+            {n: c[t] for n, c in components.contrast.items()},
             {n: InputStanding(inputs[n][t, j], 1, 40, s[t, j]) for n, s in components.input_scores.items()
              if np.isfinite(s[t, j])},
             {n: PenaltyRecord(values[n][t, j], p[t, j]) for n, p in taken.points.items()},

@@ -115,24 +115,29 @@ def test_the_same_days_for_all_keep_twins_together():
     assert (np.abs(got.rank_50[:, 1] - got.rank_50[:, 5]) <= 1).all()
 
 
-def test_the_contrast_of_the_session_is_part_of_the_score():
+def test_each_components_contrast_of_the_session_is_part_of_the_score():
     """Without noise the middle rank is the published one, made of sharpened components."""
     funds = Funds(noise=0.0, drift=0.001, components=("momentum", "risk"))
-    contrast = np.full(len(funds.rank), 5.0)
+    chosen = {"momentum": 5.0, "risk": 1.44}
+    contrast = {name: np.full(len(funds.rank), value) for name, value in chosen.items()}
     percentiles = {
         name: np.array([100.0 * (rankdata(np.round(row, 9)) - 0.5) / len(row) for row in panel])
         for name, panel in funds.averages.items()
     }
-    sharp = {name: sharpen(panel, 5.0) for name, panel in percentiles.items()}
+    sharp = {name: sharpen(panel, chosen[name]) for name, panel in percentiles.items()}
     final = sum(funds.weights[name] * score for name, score in sharp.items()) * (1 - funds.penalty / 100)
     funds.rank = np.argsort(np.argsort(-np.round(final, 9), axis=1, kind="stable"), axis=1) + 1
-    got = rank_uncertainty(
-        funds.returns, funds.market, funds.turnover, funds.averages, funds.weights, funds.penalty, funds.rank,
-        funds.sessions, funds.rows, funds.groups, peers=PEERS, rules=RULES, contrast=contrast,
-    )  # fmt: skip
-    np.testing.assert_array_equal(got.rank_50, funds.rank[funds.rows])
-    without = funds.resampled()
-    assert (without.rank_50 != funds.rank[funds.rows]).any()
+
+    def resampled(contrast):
+        return rank_uncertainty(
+            funds.returns, funds.market, funds.turnover, funds.averages, funds.weights, funds.penalty, funds.rank,
+            funds.sessions, funds.rows, funds.groups, peers=PEERS, rules=RULES, contrast=contrast,
+        ).rank_50  # fmt: skip
+
+    np.testing.assert_array_equal(resampled(contrast), funds.rank[funds.rows])
+    exchanged = {"momentum": contrast["risk"], "risk": contrast["momentum"]}
+    for other in (None, exchanged):
+        assert (resampled(other) != funds.rank[funds.rows]).any()
 
 
 def test_what_is_not_made_of_days_is_held():

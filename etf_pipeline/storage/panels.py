@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from etf_pipeline.core.market.calendar import exchange_sessions
-from etf_pipeline.core.market.long import from_long_column
+from etf_pipeline.core.market.long import from_long_column, from_long_columns
 from etf_pipeline.core.market.panel import BarPanel, from_long
 from etf_pipeline.core.market.quality import find_duplicates
 from etf_pipeline.storage.connection import Warehouse
@@ -181,10 +181,8 @@ class PricePanels(TypedDict):
 
 def price_panels(bars: pd.DataFrame, sessions: np.ndarray, tickers: np.ndarray) -> PricePanels:
     """Prices and actions of the table market.bars as panels; no split is 1, no distribution 0."""
-    column = {
-        name: from_long_column(bars, name, sessions, tickers)
-        for name in ("open", "high", "low", "close", "accepted", "scale", "split", "distribution")
-    }
+    names = ("open", "high", "low", "close", "accepted", "scale", "split", "distribution")
+    column = from_long_columns(bars, names, sessions, tickers)
     return {
         "open_": column["open"],
         "high": column["high"],

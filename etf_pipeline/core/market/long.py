@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -49,17 +51,24 @@ def to_long(
 def from_long_column(
     frame: pd.DataFrame, column: str, sessions: np.ndarray, tickers: np.ndarray
 ) -> np.ndarray:
-    """One column of a long frame as a panel.
+    """One column of a long frame as a panel, (S, N) float64; see ``from_long_columns``."""
+    return from_long_columns(frame, (column,), sessions, tickers)[column]
+
+
+def from_long_columns(
+    frame: pd.DataFrame, columns: Sequence[str], sessions: np.ndarray, tickers: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns of a long frame as panels.
 
     Parameters
     ----------
-    frame : columns ticker, session and ``column`` (numeric), one row a ticker and session, in any order.
+    frame : ticker, session and ``columns`` (numeric), one row a ticker and session, in any order.
     sessions : (S,) datetime64, increasing.
     tickers : (N,) str.
 
     Returns
     -------
-    (S, N) float64, NaN where the frame has no row.
+    column -> (S, N) float64, NaN where the frame has no row.
 
     Raises
     ------
@@ -77,7 +86,8 @@ def from_long_column(
         raise ValueError(
             f"{int(outside.sum())} rows lie outside the panel, first {first['ticker']} {first['session']}"
         )
-    return scatter(row, which, frame[column].to_numpy(dtype=float), (len(days), len(names)))
+    shape = (len(days), len(names))
+    return {name: scatter(row, which, frame[name].to_numpy(dtype=float), shape) for name in columns}
 
 
 def _row_of(session: np.ndarray, days: np.ndarray) -> np.ndarray:

@@ -105,13 +105,16 @@ def trading_costs(
 def _filled(values: np.ndarray, member: np.ndarray, otherwise: float) -> np.ndarray:
     """NaN replaced by the median of the session's members, or of the last session that had one."""
     out = np.where(np.isfinite(values), values, np.nan)
-    usual = otherwise
-    for t in range(len(out)):
-        known = member[t] & ~np.isnan(out[t])
-        if known.any():
-            usual = float(np.median(out[t, known]))
-        out[t, np.isnan(out[t])] = usual
-    return out
+    ordered = np.sort(np.where(member, out, np.nan), axis=1)  # NaN comes last
+    count = np.isfinite(ordered).sum(axis=1)
+    row = np.arange(len(out))
+    middle = (np.maximum(count - 1, 0) // 2, np.minimum(count // 2, max(out.shape[1] - 1, 0)))
+    usual = np.full(len(out), otherwise)
+    if out.size:
+        median = 0.5 * (ordered[row, middle[0]] + ordered[row, middle[1]])
+        last = np.maximum.accumulate(np.where(count > 0, row, -1))
+        usual = np.where(last >= 0, median[np.maximum(last, 0)], otherwise)
+    return np.where(np.isnan(out), usual[:, None], out)
 
 
 def _lagged(values: np.ndarray) -> np.ndarray:

@@ -68,7 +68,9 @@ def trading(
     """
     settings = pipeline.settings.backtest
     axis, tickers = panel_axes(sessions, universe)
-    bars = bars[bars["ticker"].isin(tickers)]
+    bars, universe, liquidity, volatility = (
+        frame[frame["ticker"].isin(tickers)] for frame in (bars, universe, liquidity, volatility)
+    )
     basis = bars["basis"].iloc[0]
     if settings.whole_units and basis != "as_traded":
         raise BacktestError(
@@ -77,7 +79,7 @@ def trading(
         )
 
     def panel(frame: pd.DataFrame, column: str) -> np.ndarray:
-        return from_long_column(frame[frame["ticker"].isin(tickers)], column, axis, tickers)
+        return from_long_column(frame, column, axis, tickers)
 
     member = panel(universe, "is_member") == 1.0
     benchmark = column_of(tickers, pipeline.settings.benchmark_ticker)

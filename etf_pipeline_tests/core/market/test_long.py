@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etf_pipeline.core.market.long import from_long_column, to_long
+from etf_pipeline.core.market.long import from_long_column, from_long_columns, to_long
 
 SESSIONS = np.array(["2024-01-02", "2024-01-03", "2024-01-04"], dtype="datetime64[D]")
 TICKERS = np.array(["B", "A"])
@@ -65,6 +65,15 @@ def test_there_and_back(seed):
     frame = to_long(sessions, tickers, where, value=values).sample(frac=1, random_state=seed)
     back = from_long_column(frame, "value", sessions, tickers)
     np.testing.assert_array_equal(back, np.where(where, values, np.nan))
+
+
+def test_many_columns_come_back_as_each_by_itself():
+    values = np.arange(12.0).reshape(2, 3, 2)
+    frame = to_long(SESSIONS, TICKERS, np.ones((3, 2), bool), one=values[0], two=values[1])
+    both = from_long_columns(frame, ("one", "two"), SESSIONS, TICKERS)
+    assert list(both) == ["one", "two"]
+    np.testing.assert_array_equal(both["one"], values[0])
+    np.testing.assert_array_equal(both["two"], values[1])
 
 
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])

@@ -58,6 +58,22 @@ def test_outsiders_do_not_make_the_median() -> None:
     np.testing.assert_allclose(costs(spread, member=member).half_spread[:, 2], 0.001)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_unknown_is_the_median_of_the_last_session_that_has_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    spread = np.where(rng.random((60, 7)) < 0.6, np.nan, rng.uniform(0.001, 0.02, (60, 7)))
+    member = rng.random((60, 7)) < 0.5
+    rules = CostRules()
+    usual, expected = rules.usual_half_spread, 0.5 * spread
+    for t in range(60):
+        known = member[t] & ~np.isnan(spread[t])
+        usual = float(np.median(expected[t, known])) if known.any() else usual
+        expected[t, np.isnan(spread[t])] = usual
+    panels = {"volatility": np.full((60, 7), 0.01), "traded_value": np.full((60, 7), 1e6)}
+    found = trading_costs(spread, member=member, **panels).half_spread
+    np.testing.assert_array_equal(found[1:], np.maximum(expected, rules.least_half_spread)[:-1])
+
+
 def test_cash_earns_by_calendar_days_at_the_rate_known_before() -> None:
     days = np.array(["2024-01-04", "2024-01-05", "2024-01-08"], dtype="datetime64[D]")
     earned = carry(days, np.array([0.0365, 0.073, 0.9]))

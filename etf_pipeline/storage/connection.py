@@ -80,7 +80,7 @@ class Warehouse:
         self, *, read_only: bool, wait_seconds: float
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return open_file(self.path).lease(
-            lambda: self._open(read_only=read_only, wait_seconds=wait_seconds),
+            lambda left: self._open(read_only=read_only, wait_seconds=left),
             writes=not read_only,
             wait_seconds=wait_seconds,
         )
@@ -95,7 +95,7 @@ class Warehouse:
                     raise
                 if time.monotonic() >= deadline:
                     raise WarehouseBusyError(
-                        f"{self.path} is held by another process for over {wait_seconds:.0f} s: close it "
+                        f"{self.path} is held by another process for over {wait_seconds:.1f} s: close it "
                         f"(readers should open {self.published_path.name}) and run again. {error}"
                     ) from error
                 time.sleep(0.1)

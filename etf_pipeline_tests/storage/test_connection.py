@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -21,7 +21,7 @@ from etf_pipeline.storage.connection import (
     transaction,
 )
 from etf_pipeline.storage.contracts import CONTRACTS
-from etf_pipeline.storage.open_file import LINGER, OpenFile, WarehouseBusyError
+from etf_pipeline.storage.open_file import LINGER, LONGEST, OpenFile, WarehouseBusyError
 from etf_pipeline.storage.publish import publish
 
 HOLDER = """
@@ -29,6 +29,39 @@ import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
 print("open", flush=True)
 sys.stdin.readline()
+"""
+
+
+FORKING = """
+import multiprocessing, sys
+from pathlib import Path
+from etf_pipeline.storage.connection import Warehouse
+from etf_pipeline.storage.open_file import WarehouseBusyError
+
+def child(directory):
+    warehouse = Warehouse(directory)
+    warehouse.release()
+    try:
+        with warehouse.read(wait_seconds=20) as connection:
+            print(connection.execute("SELECT count(*) FROM meta.settings").fetchone()[0], flush=True)
+    except WarehouseBusyError as error:
+        print("refused" if "was in use when this process was forked" in str(error) else error, flush=True)
+
+warehouse = Warehouse(Path(sys.argv[1]) / "forking")
+with warehouse.write() as connection:
+    connection.execute("INSERT INTO meta.settings VALUES ('one', '{}', now())")
+    log = warehouse.path.with_name("etf.duckdb.wal")
+    process = multiprocessing.get_context("fork").Process(target=child, args=(warehouse.directory,))
+    print("log" if log.exists() else "none", flush=True)
+    process.start()
+    process.join(30)
+    print("kept" if log.exists() else "gone", flush=True)
+    connection.execute("INSERT INTO meta.settings VALUES ('two', '{}', now())")
+process = multiprocessing.get_context("fork").Process(target=child, args=(warehouse.directory,))
+process.start()
+process.join(30)
+with warehouse.read() as connection:
+    print(connection.execute("SELECT count(*) FROM meta.settings").fetchone()[0], flush=True)
 """
 
 
@@ -119,25 +152,106 @@ def test_readers_cannot_write(warehouse: Warehouse) -> None:
         connection.execute("DELETE FROM raw.bars")
 
 
-def test_the_file_is_opened_once_for_many_and_let_go_of_soon_after(warehouse: Warehouse) -> None:
+@pytest.fixture
+def opened(warehouse: Warehouse) -> Iterator[tuple[OpenFile, list[duckdb.DuckDBPyConnection]]]:
+    """The file of the warehouse, and what was opened of it so far."""
     warehouse.release()
-    opened = []
-
-    def connect() -> duckdb.DuckDBPyConnection:
-        opened.append(duckdb.connect(str(warehouse.path)))
-        return opened[-1]
-
+    roots: list[duckdb.DuckDBPyConnection] = []
     file = OpenFile(warehouse.path)
+    yield file, roots
+    file.release()
+
+
+def leased(
+    opened: tuple[OpenFile, list[duckdb.DuckDBPyConnection]], writes: bool
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    file, roots = opened
+
+    def connect(left: float) -> duckdb.DuckDBPyConnection:
+        roots.append(duckdb.connect(str(file._path)))
+        return roots[-1]
+
+    return file.lease(connect, writes=writes, wait_seconds=1)
+
+
+def test_the_file_is_opened_once_for_many_and_let_go_of_soon_after(
+    warehouse: Warehouse, opened: tuple[OpenFile, list[duckdb.DuckDBPyConnection]]
+) -> None:
     for writes in (True, False, True, False):
-        with file.lease(connect, writes=writes, wait_seconds=1) as connection:
+        with leased(opened, writes) as connection:
             assert connection.execute("SELECT count(*) FROM raw.bars").fetchone() == (0,)
-    assert len(opened) == 1
+    assert len(opened[1]) == 1
     time.sleep(LINGER + 0.3)
     with held_by_another_process(warehouse):
         pass
-    with file.lease(connect, writes=False, wait_seconds=1):
-        assert len(opened) == 2
-    file.release()
+    with leased(opened, writes=False):
+        assert len(opened[1]) == 2
+
+
+def test_a_steady_reader_lets_go_all_the_same(
+    warehouse: Warehouse, opened: tuple[OpenFile, list[duckdb.DuckDBPyConnection]]
+) -> None:
+    end = time.monotonic() + LONGEST + 3 * LINGER
+    while time.monotonic() < end:
+        with leased(opened, writes=False):
+            time.sleep(0.02)
+        time.sleep(0.05)
+    assert 2 <= len(opened[1]) <= 3
+
+
+def test_what_was_written_is_in_the_file_before_anybody_waits(warehouse: Warehouse) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+        log = warehouse.path.with_name("etf.duckdb.wal")
+        assert log.exists()
+    assert not log.exists()
+
+
+def test_a_broken_database_is_opened_anew(
+    opened: tuple[OpenFile, list[duckdb.DuckDBPyConnection]],
+) -> None:
+    def breaking() -> None:
+        with leased(opened, writes=True) as connection:
+            connection.execute("INSERT INTO meta.settings VALUES ('a', '{}', now())")
+            connection.execute("SET debug_checkpoint_abort = 'before_header'")
+            connection.execute("CHECKPOINT")
+
+    with pytest.raises(duckdb.FatalException):
+        breaking()
+    with leased(opened, writes=False) as connection:
+        assert connection.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
+    assert len(opened[1]) == 2
+
+
+def test_an_error_on_the_way_in_or_out_leaves_nobody_inside(
+    warehouse: Warehouse, opened: tuple[OpenFile, list[duckdb.DuckDBPyConnection]]
+) -> None:
+    class Failing:
+        def __init__(self, root: duckdb.DuckDBPyConnection, on: str) -> None:
+            self.root, self.on = root, on
+
+        def cursor(self) -> Failing:
+            if self.on == "cursor":
+                raise RuntimeError("cursor")
+            return self
+
+        def close(self) -> None:
+            if self.on == "leaving":
+                self.on = ""
+                raise RuntimeError("leaving")
+            self.root.close()
+
+    file, _ = opened
+    for on in ("cursor", "leaving"):
+        root = Failing(duckdb.connect(str(file._path)), on)
+        with (
+            pytest.raises(RuntimeError, match=on),
+            file.lease(lambda _, root=root: root, writes=False, wait_seconds=1),  # type: ignore[misc, arg-type, return-value]
+        ):
+            pass
+        time.sleep(LINGER + 0.3)
+        with held_by_another_process(warehouse):
+            pass
 
 
 def test_a_file_in_use_stays_open_however_long(warehouse: Warehouse) -> None:
@@ -161,7 +275,7 @@ def test_a_writer_waits_for_readers_of_its_own_process(warehouse: Warehouse) -> 
     thread.start()
     reading.wait(10)
     with (
-        pytest.raises(WarehouseBusyError, match="being read by this process"),
+        pytest.raises(WarehouseBusyError, match="in use by this process"),
         warehouse.write(wait_seconds=0.1),
     ):
         pass
@@ -183,22 +297,24 @@ def test_another_file_in_the_same_place_is_seen(warehouse: Warehouse, tmp_path: 
         assert connection.execute("SELECT count(*) FROM meta.settings").fetchone() == (1,)
 
 
-def test_a_process_forked_off_opens_the_file_itself(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-
-    def connect() -> duckdb.DuckDBPyConnection:
-        opened.append(duckdb.connect(":memory:"))
-        return opened[-1]
-
-    file = OpenFile(warehouse.path)
-    with file.lease(connect, writes=False, wait_seconds=1):
+def test_who_reads_cannot_ask_to_write_whatever_happened_just_before(warehouse: Warehouse) -> None:
+    warehouse.release()
+    began = time.monotonic()
+    with (
+        warehouse.read(),
+        pytest.raises(WarehouseBusyError, match="end the reading first"),
+        warehouse.write(),
+    ):
         pass
-    monkeypatch.setattr("os.getpid", lambda: -1)
-    with file.lease(connect, writes=False, wait_seconds=1):
-        assert len(opened) == 2
-    assert opened[0].execute("SELECT 1").fetchone() == (1,), "the parent's stays as it is"
+    assert time.monotonic() - began < 5
+
+
+def test_a_process_forked_off_leaves_what_was_open_alone(warehouse: Warehouse) -> None:
+    """Were the parent's database closed in the child, its log would be deleted, and what the parent commits then lost."""
+    forked = subprocess.run(
+        [sys.executable, "-c", FORKING, str(warehouse.directory)], capture_output=True, text=True, check=False
+    )
+    assert forked.stdout.split() == ["log", "refused", "kept", "2", "2"], forked.stderr
 
 
 def test_an_update_is_seen_by_readers_after_it_and_not_by_those_before(warehouse: Warehouse) -> None:

@@ -72,7 +72,7 @@ def from_long_columns(
 
     Raises
     ------
-    ValueError : a row on a session or ticker that the panel does not have.
+    ValueError : a row on a session or ticker that the panel does not have; sessions that do not increase.
     """
     days = np.asarray(sessions, dtype="datetime64[D]")
     row = _row_of(np.asarray(frame["session"]).astype("datetime64[D]"), days)
@@ -92,6 +92,8 @@ def from_long_columns(
 
 def _row_of(session: np.ndarray, days: np.ndarray) -> np.ndarray:
     """(R,) int64, place of each session among ``days``, increasing; -1 where it is none of them."""
+    if not (np.diff(days) > np.timedelta64(0, "D")).all():  # nor is NaT
+        raise ValueError("the sessions of a panel must increase")
     if not len(days):
         return np.full(len(session), -1, dtype=np.int64)
     place = np.full(int((days[-1] - days[0]).astype(np.int64)) + 2, -1, dtype=np.int64)  # the last: outside

@@ -42,11 +42,12 @@ def contrast(
     kept: np.ndarray,
     rules: SpreadRules,
 ) -> dict[str, np.ndarray]:
-    """The contrast of each component and session: the smallest with which final scores spread as the rules ask.
+    """The contrast of each component and session, with which final scores spread as the rules ask.
 
-    The same for all components where one of ``STEPS`` suffices, the smallest that does. Where none does, mostly among
-    fewer than 60 funds, every second of ``STEPS`` is tried for each component, 7 ** C combinations: the one with the
-    smallest sum of steps, then the smallest largest step, is taken of those that suffice.
+    The same for all components where one of ``STEPS`` suffices, the smallest that does. Where none does, every second of
+    ``STEPS`` is tried for each component, 7 ** C combinations: of those that suffice, the one that is fewest steps away
+    from the common contrast that came nearest is taken, then the one with the smallest sum of steps. It shifts weight
+    between components for the sake of spread, and such sessions' ranks move more than others'.
 
     Parameters
     ----------
@@ -73,8 +74,9 @@ def contrast(
     short = np.isfinite(least) & (least > 0.0)
     for t in map(int, np.flatnonzero(short)):
         lack = _lacks(_scores(percentiles, weights, kept, scored, t, grid), rules)
-        # In the order of the grid, which begins with the smallest contrasts.
-        best = int(np.argmax(lack <= lack.min() + _ROUNDING))
+        # The least apart from the common one, so that components keep about their weights; the smallest of equals.
+        good = np.flatnonzero(lack <= lack.min() + _ROUNDING)
+        best = int(good[np.argmin(np.abs(grid[good] - needed[t]).sum(axis=1))])
         if lack[best] < least[t] - _ROUNDING:
             steps[t], least[t] = grid[best], lack[best]
     held = _rolling_maximum(steps, rules.hold)

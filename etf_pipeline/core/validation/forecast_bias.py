@@ -141,9 +141,7 @@ class _Rows:
         }
         for name in ("raw", "corrected"):
             slope, error = mincer_zarnowitz_slope(v[name], realised, day, self.horizon)
-            within = mincer_zarnowitz_slope(
-                _beyond_the_session(v[name], day), _beyond_the_session(realised, day), day, self.horizon
-            )
+            within = mincer_zarnowitz_slope(*_beyond_the_session(v[name], realised, day), self.horizon)
             chance = ndtr(v[name] / np.maximum(sigma, np.finfo(float).tiny))
             out[f"bias_{name}"] = float((realised - v[name]).mean())
             out[f"slope_{name}"] = slope
@@ -154,11 +152,15 @@ class _Rows:
         return out
 
 
-def _beyond_the_session(values: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """(n,) values less the mean of their session."""
+def _beyond_the_session(
+    forecast: np.ndarray, realised: np.ndarray, day: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forecasts and outcomes less the mean of their session, and the session, on those on which forecasts differ."""
     at = day - day.min()
-    mean = np.bincount(at, values) / np.maximum(np.bincount(at), 1)
-    return np.asarray(values - mean[at])
+    count = np.maximum(np.bincount(at), 1)
+    x, y = (values - (np.bincount(at, values) / count)[at] for values in (forecast, realised))
+    differ = np.bincount(at, np.abs(x) > 1e-12, minlength=len(count))[at] > 0
+    return x[differ], y[differ], day[differ]
 
 
 def mincer_zarnowitz_slope(
@@ -179,10 +181,12 @@ def mincer_zarnowitz_slope(
     -----
     Mincer and Zarnowitz (1969), The evaluation of economic forecasts.
     """
+    sessions = len(np.unique(day))
+    if sessions < 3:
+        return np.nan, np.nan
     x = forecast - forecast.mean()
     square = float((x * x).sum())
-    sessions = len(np.unique(day))
-    if sessions < 3 or square <= 1e-24 * len(x):
+    if square <= 1e-24 * len(x):
         return np.nan, np.nan
     slope = float((x * realised).sum() / square)
     residual = realised - realised.mean() - slope * x

@@ -76,6 +76,13 @@ def test_many_columns_come_back_as_each_by_itself():
     np.testing.assert_array_equal(both["two"], values[1])
 
 
+@pytest.mark.parametrize("order", [[1, 0, 2], [0, 1, 1]])
+def test_sessions_out_of_order_are_refused(order):
+    frame = to_long(SESSIONS, TICKERS, np.ones((3, 2), bool), value=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="must increase"):
+        from_long_column(frame, "value", SESSIONS[order], TICKERS)
+
+
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_any_datetime_unit_comes_back(unit):
     frame = to_long(SESSIONS, TICKERS, np.ones((3, 2), bool), value=np.arange(6).reshape(3, 2))

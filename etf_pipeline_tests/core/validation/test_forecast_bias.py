@@ -65,6 +65,17 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_an_effect_for_ea
     assert row["slope_within_corrected"] == pytest.approx(1.0, abs=0.15)
 
 
+def test_sessions_of_one_fund_say_nothing_about_the_order_of_funds():
+    forecasts = drawn(5)
+    alone = np.full_like(forecasts.raw, np.nan)
+    alone[:, 0], alone[7, 1] = forecasts.raw[:, 0], forecasts.raw[7, 1]
+    row = row_of(table_of(JudgedForecasts(**vars(forecasts) | {"raw": alone})), 2020)
+    assert row["sessions"] > 200
+    assert np.isfinite(row["slope_raw"])
+    assert np.isnan(row["slope_within_raw"])
+    assert np.isnan(row["slope_within_raw_standard_error"])
+
+
 def test_forecasts_of_nothing_show_no_skill():
     row = row_of(table_of(drawn(1, bias=0.0, slope=0.0)), 2021)
     assert row["verdict"] == "no_skill_shown"

@@ -32,8 +32,11 @@ FEWEST_OF_A_GROUP = 24
 
 DOUBT = np.array([4.0, 1.0, 1.0])
 """A coefficient keeps the share ``1 - DOUBT / t^2`` of itself: a slope none below |t| = 1 (James and Stein), the pooled
-level none below |t| = 2. The premium already is the mean of all outcomes that were known at the refit; a level estimated
-from forecasts' errors is the same mean once more, over fewer years, and mostly repeats the market's last surprise."""
+level none below |t| = 2, as the premium already is the mean of all outcomes that were known at the refit.
+
+The levels of classes are measured from what is believed of the pooled one, and drawn to it. Where all classes were missed
+in the same direction they take most of what was refused upon themselves: they are told apart by more than chance from a
+level of zero, not from each other, since what moves the market moves them in the same sessions."""
 
 
 @dataclass(frozen=True)

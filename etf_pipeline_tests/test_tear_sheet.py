@@ -18,10 +18,13 @@ from etf_pipeline.tear_sheet.holdings import weights
 from etf_pipeline.tear_sheet.page import Sheet
 from etf_pipeline.tear_sheet.record import rolling_estimates
 from etf_pipeline.tear_sheet.stability import matter_most
+from etf_pipeline_tests.attribution_warehouse import PARTS
 from etf_pipeline_tests.backtest_warehouse import backtest_frames, fill
+from etf_pipeline_tests.contract_rows import insert
 
 SECTIONS = (
-    "verdict", "summary", "growth", "drawdowns", "rolling-sharpe", "monthly", "exposures", "holdings", "costs", "capacity",
+    "verdict", "summary", "growth", "drawdowns", "rolling-sharpe", "monthly", "exposures", "holdings", "by-factor", "stress",
+    "costs", "capacity",
     "luck", "random", "stability", "walk-forward", "survivorship", "readiness", "definitions", "provenance",
 )  # fmt: skip
 TABLES = (
@@ -322,3 +325,44 @@ def test_nothing_to_show(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM validation.backtest_daily")
     with pytest.raises(NoBacktestError, match="run `etf build`"):
         tear_sheet(connection, "top_ranked")
+
+
+def test_the_parts_of_a_year_are_shown_and_add_up(connection: duckdb.DuckDBPyConnection) -> None:
+    for year, scale in ((2020, 1.0), (2021, -0.5)):
+        for part, value in PARTS.items():
+            insert(
+                connection, "attribution.annual_attribution", strategy="top_ranked", model="house", year=year, part=part,
+                session=f"{year + 1}-01-04", contribution=scale * value,
+            )  # fmt: skip
+    page = tear_sheet(connection, "top_ranked")
+    assert row_of(page, "by-factor", "year") == [
+        "year", "market", "term", "credit", "currency", "volatility", "beyond the factors", "cash rate", "trading costs",
+        "return",
+    ]  # fmt: skip
+    assert row_of(page, "by-factor", "2020") == [
+        "2020", "5.0 %", "-1.0 %", "0.2 %", "0.3 %", "-0.4 %", "2.0 %", "4.0 %", "-0.3 %", "9.8 %",
+    ]  # fmt: skip
+    assert row_of(page, "by-factor", "2021")[-1] == "-4.9 %"
+
+
+def test_losses_are_those_of_the_newest_month_at_which_most_of_the_account_is_known(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    for day, covered in (("2021-10-29", 1.0), ("2021-11-30", 0.8), ("2021-12-31", 0.3)):
+        for strategy, loss in (("top_ranked", -0.12), ("benchmark", -0.3)):
+            for scenario, others, times in (
+                ("covid_2020", "conditional", 1.0), ("oil_up", "conditional", -0.1), ("oil_up", "unchanged", 9.0),
+            ):  # fmt: skip
+                insert(
+                    connection, "attribution.portfolio_stress", strategy=strategy, session=day, kind="replay",
+                    scenario=scenario, others=others, covered_weight=covered, served_return=times * loss * covered,
+                    low_95=-0.2, high_95=-0.05,
+                )  # fmt: skip
+    page = tear_sheet(connection, "top_ranked")
+    assert "As held at 2021-11-30" in words(page)
+    assert row_of(page, "stress", "covid 2020") == [
+        "covid 2020", "replay", "-9.6 %", "-20.0 % to -5.0 %", "-24.0 %",
+    ]  # fmt: skip
+    assert row_of(page, "stress", "oil up")[2] == "1.0 %"
+    part = page[page.index('<section id="stress"') :]
+    assert part.index("covid 2020") < part.index("oil up"), "worst first"

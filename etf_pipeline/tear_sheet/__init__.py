@@ -8,7 +8,7 @@ import duckdb
 
 from etf_pipeline.backtest_evidence import gather, strategy_or_error
 from etf_pipeline.reports import is_simulated
-from etf_pipeline.tear_sheet import about, costs, holdings, luck, record, stability
+from etf_pipeline.tear_sheet import about, costs, explained, holdings, luck, record, stability
 from etf_pipeline.tear_sheet.page import Sheet, label, page
 from etf_pipeline.verdict import judge
 
@@ -42,6 +42,8 @@ def tear_sheet(connection: duckdb.DuckDBPyConnection, strategy: str) -> str:
             record.monthly(sheet),
             holdings.exposures(sheet),
             holdings.current(sheet),
+            explained.by_factor(sheet),
+            explained.stress(sheet),
             costs.costs(sheet),
             costs.capacity(sheet),
             luck.luck(sheet, verdict),

@@ -26,9 +26,8 @@ LONGEST = 2.0
 """Seconds after its opening from which on it is closed as soon as nobody uses it, however soon the next one comes."""
 
 _BROKEN = (duckdb.FatalException, duckdb.InternalException)
-_of_parents: list[
-    object
-] = []  # databases of processes this one was forked from: closing one here would harm them
+# Databases of processes this one was forked from: closing one here would harm them.
+_of_parents: list[object] = []
 
 
 class WarehouseBusyError(RuntimeError):
@@ -162,10 +161,15 @@ class OpenFile:
             self._close()
             return
         if self._changed:
-            # A log that cannot be folded in now is folded in when the file is closed.
-            with suppress(duckdb.Error):
-                self._root.execute("CHECKPOINT")
             self._changed = False
+            try:
+                self._root.execute("CHECKPOINT")
+            except _BROKEN:
+                self._broken = True
+                self._close()
+                return
+            except duckdb.Error:
+                pass  # the log that cannot be folded in now is folded in when the file is closed
         self._due = now + LINGER
         if self._closing is None:
             self._closing = threading.Thread(target=self._close_when_idle, daemon=True)
